@@ -1,0 +1,124 @@
+/*
+ * What the compiler emits and the runtime executes: the only contract between them.
+ *
+ * This file is read twice: the runtime includes it, and the compiler puts its text in front of
+ * every emitted source. So it includes nothing, and holds types only. The emitted object
+ * defines `const struct rt_program rt_program` (and nothing else that is global).
+ *
+ * One arena holds everything but the weights: states first (kept between calls), then inputs
+ * and outputs of all functions, then scratch, overlaid. Offsets are bytes, multiples of 64.
+ */
+#ifndef SINTER_PROGRAM_H
+#define SINTER_PROGRAM_H
+
+typedef __UINT8_TYPE__ rt_u8;
+typedef __INT32_TYPE__ rt_i32;
+typedef __UINT32_TYPE__ rt_u32;
+typedef __INT64_TYPE__ rt_i64;
+typedef __UINT64_TYPE__ rt_u64;
+
+enum { RT_PROGRAM_VERSION = 1, RT_MAX_RANK = 8 };
+
+/* Element types, in the order of ir/types.def. */
+enum rt_dtype { RT_F32, RT_F64, RT_BF16, RT_F16, RT_I32, RT_I64, RT_U8, RT_BOOL };
+
+/* Where an operand of a kernel lives. */
+enum rt_space {
+    RT_SPACE_ARENA,    /* arena base + offset */
+    RT_SPACE_WEIGHT,   /* weights[index] + offset */
+    RT_SPACE_CONSTANT, /* constants[index] + offset */
+};
+
+struct rt_operand {
+    rt_u32 space, index;
+    rt_u64 offset;
+};
+
+/*
+ * Computes tiles begin..end-1 of a kernel's grid. operands[] are resolved addresses. The grid is
+ * fixed by the plan, so results do not depend on the number of threads. A kernel needs at most
+ * RT_KERNEL_STACK bytes of stack.
+ */
+enum { RT_KERNEL_STACK = 4 << 20 };
+typedef void rt_kernel(void *const *operands, rt_i64 begin, rt_i64 end);
+
+struct rt_step {
+    rt_kernel *kernel;
+    rt_i64 tiles;
+    rt_u32 first_operand, operand_count; /* in rt_function.operands */
+    const char *name;                    /* for profiles: "layers.3.attention" */
+    rt_u64 flops, bytes;
+};
+
+/* An input, an output or a state: a contiguous tensor in the arena. */
+struct rt_port {
+    const char *name;
+    rt_u32 dtype, rank;
+    rt_i64 dims[RT_MAX_RANK];
+    rt_u64 offset, bytes;
+};
+
+/*
+ * A straight list of kernels. The role tells the runtime when to run it (runtime/roles.h lists
+ * the ports that each role must have).
+ */
+struct rt_function {
+    const char *name, *role;
+    rt_i64 chunk; /* new positions for each row; 0 where that means nothing */
+    const struct rt_step *steps;
+    const struct rt_operand *operands;
+    const struct rt_port *inputs, *outputs;
+    rt_u32 step_count, operand_count, input_count, output_count;
+};
+
+/* A tensor of the checkpoint, as its file stores it; used in place. */
+struct rt_weight {
+    const char *name; /* in the file */
+    const char *file; /* base name */
+    rt_u32 dtype, rank;
+    rt_i64 dims[RT_MAX_RANK];
+    rt_u64 offset, bytes; /* of the data in the file */
+    /* --init random: w = initializer * sqrt(3) * (2u - 1), rounded to bf16; or all `constant`. */
+    float initializer, constant;
+    rt_u32 ordinal; /* the tensor's number in the generator's key */
+};
+
+struct rt_state {
+    struct rt_port port;
+    float initial; /* filled with this value before the first step */
+    rt_i32 weight; /* or copied from this weight (trained parameters); -1 if none */
+};
+
+struct rt_constant {
+    const void *bytes;
+    rt_u64 size;
+};
+
+struct rt_fact {
+    const char *name, *value;
+}; /* for `info`: model_type, parameters, ... */
+
+struct rt_program {
+    rt_u32 version;
+    const char *compiler; /* "sinter 0.1.0" */
+    const char *model, *task, *dtype, *cpu;
+    const char *const *cpu_features; /* cpuid names that the code needs; NULL-terminated */
+    rt_i64 batch, max_length;
+    rt_u64 arena_bytes, state_bytes;
+    const struct rt_function *functions;
+    const struct rt_weight *weights;
+    const struct rt_state *states;
+    const struct rt_constant *constants;
+    const struct rt_fact *facts;
+    rt_u32 function_count, weight_count, state_count, constant_count, fact_count;
+    const char *weights_path; /* the model directory at build time; "" if random */
+    rt_u32 random_weights;    /* 1: --init random with this seed */
+    rt_u64 random_seed;
+    const void *tokenizer; /* a compiled tokenizer (runtime/tokenizer.h), or NULL */
+    rt_u64 tokenizer_bytes;
+    const rt_i32 *eos_ids;
+    rt_u32 eos_count;
+    rt_i32 bos_id; /* -1 if none */
+};
+
+#endif
