@@ -1,0 +1,34 @@
+/*
+ * The reference evaluator: slow, simple, in double. The oracle of all numeric tests.
+ */
+#ifndef SINTER_INTERP_H
+#define SINTER_INTERP_H
+
+#include "ir/ir.h"
+
+/* EXACT computes in f64 and ignores dtypes, but for integers and bool. ROUNDED rounds each value
+ * to its dtype as the IR states. */
+enum interp_mode { INTERP_EXACT, INTERP_ROUNDED };
+
+/*
+ * Values of leaves and of what was computed, by value id: tensor->data holds type_elements
+ * doubles, row-major. bind() sets leaves (weights, states, params); interp_function computes
+ * the outputs and then replaces bound states by their next values.
+ */
+struct interp;
+struct interp *interp_create(struct module *module, enum interp_mode mode);
+void interp_bind(struct interp *interp, const struct value *leaf, const double *data);
+void interp_function(struct interp *interp, const struct function *function);
+const double *interp_value(const struct interp *interp, const struct value *value);
+void interp_destroy(struct interp *interp);
+
+/*
+ * Evaluates single elements on demand: only what they need is computed. Leaves, and the values
+ * that `provide` knows, come from the callback. For `check` at real sizes.
+ */
+typedef bool interp_provide(void *context, const struct value *value, int64_t element,
+                            double *out_number);
+double interp_element(struct module *module, enum interp_mode mode, const struct value *value,
+                      int64_t element, interp_provide *provide, void *context);
+
+#endif
