@@ -16,7 +16,9 @@ enum exit_code {
     EXIT_NUMERIC = 8,   /* a loss or gradient stopped being finite */
     EXIT_RANK = 9,      /* a peer rank failed */
     EXIT_INTERNAL = 70, /* a defect of ours; the message names what to send */
+    EXIT_INTERRUPTED = 130, /* SIGINT; what was done until then is whole */
     EXIT_PIPE = 141,    /* the reader of our output went away: said silently */
+    EXIT_TERMINATED = 143,  /* SIGTERM; as 130 */
 };
 
 #endif

@@ -87,6 +87,7 @@ struct rt_state {
     struct rt_port port;
     float initial; /* filled with this value before the first step */
     rt_i32 weight; /* or copied from this weight (trained parameters); -1 if none */
+    rt_i64 slots;  /* a KV cache: positions it holds for each row; 0 for all other states */
 };
 
 struct rt_constant {

@@ -4,8 +4,8 @@
  *
  * Task `generate`: states `pos` i32[B] (tokens stored so far in each row) and `logits` f32[B,V],
  * `seen` bool[B,V] (for the repetition penalty) and the KV caches, which the runtime does not
- * touch. A new batch begins by filling all states with their initial values (`pos` suffices for
- * the caches: what stands beyond pos is never read).
+ * touch. A new batch begins by filling all states but the caches (rt_state.slots > 0) with their
+ * initial values: what stands beyond pos in a cache is never read.
  *
  *   prefill  inputs tokens i32[B,C], count i32[B] (valid tokens of each row in this chunk, 0..C).
  *            Stores count new positions, advances pos by count; where count > 0, `logits` row b
