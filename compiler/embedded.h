@@ -1,0 +1,20 @@
+/*
+ * Files that are part of the compiler's binary: the shipped model descriptions and whatever
+ * emitted programs need. The list is made by CMake; the bytes are read by the assembler.
+ */
+#ifndef SINTER_EMBEDDED_H
+#define SINTER_EMBEDDED_H
+
+#include <stddef.h>
+
+struct embedded_file {
+    const char *name; /* base name: "mistral.model" */
+    const char *text; /* not terminated */
+    size_t length;
+};
+
+/* The embedded model descriptions, in the order of their list. */
+extern const struct embedded_file embedded_models[];
+extern const size_t embedded_model_count;
+
+#endif
