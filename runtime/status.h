@@ -12,7 +12,7 @@ typedef int rt_status;
 
 /* Records MESSAGE `name` with its arguments and yields its exit code:
  *     return rt_fail(FILE_OPEN, path, strerror(errno));                                       */
-#define rt_fail(name, ...) rt_fail_with(MESSAGE_##name, message_format_##name, __VA_ARGS__)
+#define rt_fail(name, ...) rt_fail_with(MESSAGE_##name, message_format_##name, ##__VA_ARGS__)
 
 rt_status rt_fail_with(enum message_id id, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));

@@ -31,13 +31,13 @@ const struct source *diag_source(uint32_t file);
 /* fatal(NAME, arguments...) and fatal_at(location, NAME, arguments...) never return: they print
  * MESSAGE(NAME) and end the process with its exit code. warn and warn_at print and go on. */
 #define fatal(name, ...) \
-    diag_fatal((struct location){0}, MESSAGE_##name, message_format_##name, __VA_ARGS__)
+    diag_fatal((struct location){0}, MESSAGE_##name, message_format_##name, ##__VA_ARGS__)
 #define fatal_at(location, name, ...) \
-    diag_fatal((location), MESSAGE_##name, message_format_##name, __VA_ARGS__)
+    diag_fatal((location), MESSAGE_##name, message_format_##name, ##__VA_ARGS__)
 #define warn(name, ...) \
-    diag_warn((struct location){0}, MESSAGE_##name, message_format_##name, __VA_ARGS__)
+    diag_warn((struct location){0}, MESSAGE_##name, message_format_##name, ##__VA_ARGS__)
 #define warn_at(location, name, ...) \
-    diag_warn((location), MESSAGE_##name, message_format_##name, __VA_ARGS__)
+    diag_warn((location), MESSAGE_##name, message_format_##name, ##__VA_ARGS__)
 
 _Noreturn void diag_fatal(struct location location, enum message_id id, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
