@@ -129,6 +129,7 @@ struct function {
     ARRAY_OF(struct node *) nodes;     /* dependency order; from fuse on, kernel by kernel */
     ARRAY_OF(struct kernel *) kernels; /* in order of execution; empty until fuse */
     ARRAY_OF(struct binding) bindings;
+    struct map names; /* of params and body values: name to struct value (kept by build.h) */
 };
 
 /* Constants above 64 elements, named by a hash of their content. */
@@ -154,6 +155,7 @@ struct module {
     ARRAY_OF(struct fact) facts; /* for `info` */
     uint64_t arena_bytes, state_bytes; /* from plan on */
     uint32_t next_value, next_node;    /* ids */
+    struct map names;                  /* of weights and states: name to struct value */
 };
 
 /* --- dtypes and types (type.c) --- */
@@ -196,7 +198,8 @@ struct op_info {
     double (*reference)(double a, double b, double c, double d); /* EW */
     int parts;               /* RED */
     bool index_result;       /* RED */
-    /* RED: texts of the tuple's components, separated by top-level commas */
+    /* RED: texts of the tuple's components, separated by top-level commas. Accumulators are
+     * four doubles, whatever `parts`. */
     const char *identity, *lift, *combine, *finish;
     void (*red_identity)(double *p);
     void (*red_lift)(double *p, double a, double i);

@@ -1,0 +1,191 @@
+/* See cost.h. Flops by op: from the row (EW, RED), or cost_NAME (OP). */
+#include "ir/cost.h"
+
+static double elements(const struct value *value)
+{
+    return (double)type_elements(&value->type);
+}
+
+static double bytes(const struct value *value)
+{
+    return (double)type_bytes(&value->type);
+}
+
+/* --- flops of structured ops --- */
+
+#define OP(name, ...) static double cost_##name(const struct node *node);
+#include "ir/ops.def"
+
+#define FREE(name) \
+    static double cost_##name(const struct node *node) \
+    { \
+        (void)node; \
+        return 0; \
+    }
+FREE(param)
+FREE(weight)
+FREE(state)
+FREE(const)
+FREE(iota)
+FREE(positions)
+FREE(reshape)
+FREE(transpose)
+FREE(broadcast)
+FREE(slice)
+FREE(concat)
+FREE(pad)
+FREE(gather)
+FREE(update)
+FREE(mark)
+
+static double cost_scatter_add(const struct node *node)
+{
+    return elements(node->operands[1]);
+}
+
+static double cost_matmul(const struct node *node)
+{
+    const struct type *a = &node->operands[0]->type;
+    int64_t inner = a->dims[a->rank - 1 - (node_int(node, transa) ? 1 : 0)];
+    return 2 * elements(&node->results[0]) * (double)inner;
+}
+
+/* Multiply-adds of a convolution with result `y` and filter `w`. */
+static double conv_flops(const struct value *y, const int64_t *w)
+{
+    return 2 * elements(y) * (double)w[1] * (double)w[2] * (double)w[3];
+}
+
+static double cost_conv2d(const struct node *node)
+{
+    return conv_flops(&node->results[0], node->operands[1]->type.dims);
+}
+
+static double cost_conv2d_input(const struct node *node)
+{
+    return conv_flops(node->operands[1], node->operands[0]->type.dims);
+}
+
+static double cost_conv2d_filter(const struct node *node)
+{
+    return conv_flops(node->operands[1], node->results[0].type.dims);
+}
+
+/* Two products over all key slots; the softmax is small beside them. */
+static double cost_attention(const struct node *node)
+{
+    return 4 * elements(node->operands[0]) * (double)node->operands[1]->type.dims[1];
+}
+
+static double cost_sort(const struct node *node)
+{
+    double extent = (double)node->results[0].type.dims[node_int(node, axis)], levels = 0;
+    for (double n = extent; n > 1; n /= 2)
+        levels++;
+    return elements(&node->results[0]) * levels;
+}
+
+static double cost_cumsum(const struct node *node)
+{
+    return elements(&node->results[0]);
+}
+
+static double structured_flops(const struct node *node)
+{
+    switch (node->op) {
+#define OP(name, ...) \
+    case OP_##name: return cost_##name(node);
+#include "ir/ops.def"
+    default: return 0;
+    }
+}
+
+static double node_flops(const struct node *node)
+{
+    const struct op_info *info = op_info(node->op);
+    if (info->kind == KIND_EW)
+        return info->flops * elements(&node->results[0]);
+    if (info->kind == KIND_RED)
+        return info->flops * elements(node->operands[0]);
+    return structured_flops(node);
+}
+
+/* --- bytes --- */
+
+/* What a node reads of its operand i: of tables and sliced values only the part it uses. */
+static double bytes_read(const struct node *node, int i)
+{
+    bool part = i == 0 && (node->op == OP_gather || node->op == OP_slice);
+    double whole = bytes(node->operands[i]);
+    if (i == 0 && (op_info(node->op)->flags & OP_EFFECT))
+        return 0;
+    if (part && bytes(&node->results[0]) < whole)
+        return bytes(&node->results[0]);
+    return whole;
+}
+
+/* What storing a result writes: an update in place only its new rows. */
+static double bytes_written(const struct node *node, int result)
+{
+    if (op_info(node->op)->flags & OP_EFFECT)
+        return bytes(node->operands[1]);
+    return bytes(&node->results[result]);
+}
+
+struct cost node_cost(const struct node *node)
+{
+    struct cost cost = {.flops = node_flops(node)};
+    if (op_info(node->op)->flags & (OP_LEAF | OP_SOURCE | OP_VIEW))
+        return cost;
+    for (int i = 0; i < node->operand_count; i++)
+        cost.bytes += bytes_read(node, i);
+    for (int i = 0; i < op_info(node->op)->results; i++)
+        cost.bytes += bytes_written(node, i);
+    return cost;
+}
+
+/* Bytes that a kernel reads of `value`, which comes from outside. */
+static double kernel_reads(const struct function *function, const struct kernel *kernel,
+                           const struct value *value)
+{
+    double sum = 0;
+    for (size_t n = 0; n < function->nodes.count; n++) {
+        const struct node *node = function->nodes.items[n];
+        for (int i = 0; node->kernel == kernel && i < node->operand_count; i++)
+            if (node->operands[i] == value)
+                sum += bytes_read(node, i);
+    }
+    return sum < bytes(value) ? sum : bytes(value);
+}
+
+/* True if node n is the first of the kernel to use operand i. */
+static bool first_use(const struct function *function, size_t n, int i)
+{
+    const struct node *node = function->nodes.items[n];
+    for (int k = 0; k < i; k++)
+        if (node->operands[k] == node->operands[i])
+            return false;
+    for (size_t m = n; m-- > 0 && function->nodes.items[m]->kernel == node->kernel;)
+        for (int k = 0; k < function->nodes.items[m]->operand_count; k++)
+            if (function->nodes.items[m]->operands[k] == node->operands[i])
+                return false;
+    return true;
+}
+
+struct cost kernel_cost(const struct function *function, const struct kernel *kernel)
+{
+    struct cost cost = {0};
+    for (size_t n = 0; n < function->nodes.count; n++) {
+        const struct node *node = function->nodes.items[n];
+        if (node->kernel != kernel)
+            continue;
+        cost.flops += node_flops(node);
+        for (int i = 0; i < node->operand_count; i++)
+            if (node->operands[i]->node->kernel != kernel && first_use(function, n, i))
+                cost.bytes += kernel_reads(function, kernel, node->operands[i]);
+        for (int i = 0; i < op_info(node->op)->results; i++)
+            if (node->results[i].place.kind == PLACE_ARENA)
+                cost.bytes += bytes_written(node, i);
+    }
+    return cost;
+}
