@@ -3,8 +3,8 @@
  * and every number of threads draw the same ones: Philox4x32-10 (Salmon, Moraes, Dror, Shaw:
  * "Parallel random numbers: as easy as 1, 2, 3", SC 2011), and the random weights made of it.
  */
-#ifndef SINTER_PHILOX_H
-#define SINTER_PHILOX_H
+#ifndef SINTER_RT_PHILOX_H
+#define SINTER_RT_PHILOX_H
 
 #include <stdint.h>
 

@@ -1,12 +1,11 @@
 /* Opening, looking up and closing of checkpoints: see safetensors.h. */
+#include "runtime/mapping.h"
 #include "runtime/safetensors_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,38 +67,6 @@ const char *safetensors_duplicate(const char **texts, size_t count)
     return NULL;
 }
 
-/* Maps an open file. A pipe or a device cannot be mapped and is refused. */
-static rt_status map_descriptor(const char *path, int descriptor, const uint8_t **map,
-                                uint64_t *size)
-{
-    struct stat info;
-    if (fstat(descriptor, &info) != 0)
-        return rt_fail(FILE_READ, path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return rt_fail(FILE_READ, path,
-                       S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file");
-    *size = (uint64_t)info.st_size;
-    if (*size == 0)
-        return EXIT_OK;
-    void *address = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (address == MAP_FAILED)
-        return rt_fail(FILE_READ, path, strerror(errno));
-    *map = address;
-    return EXIT_OK;
-}
-
-rt_status safetensors_map(const char *path, const uint8_t **map, uint64_t *size)
-{
-    *map = NULL;
-    *size = 0;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0)
-        return rt_fail(FILE_OPEN, path, strerror(errno));
-    rt_status status = map_descriptor(path, descriptor, map, size);
-    close(descriptor);
-    return status;
-}
-
 static struct rt_tensor_file *new_file(struct rt_checkpoint *checkpoint)
 {
     if (checkpoint->file_count == checkpoint->file_capacity) {
@@ -127,7 +94,7 @@ rt_status safetensors_add_file(struct rt_checkpoint *checkpoint, const char *pat
     file->path = copy;
     const char *slash = strrchr(copy, '/');
     file->name = slash ? slash + 1 : copy;
-    rt_status status = safetensors_map(path, &file->map, &file->size);
+    rt_status status = rt_map_file(copy, &file->map, &file->size);
     if (!status)
         status = safetensors_read_header(checkpoint, checkpoint->file_count - 1);
     return status;
@@ -245,8 +212,7 @@ void rt_checkpoint_close(struct rt_checkpoint *checkpoint)
         return;
     for (uint32_t i = 0; i < checkpoint->file_count; i++) {
         struct rt_tensor_file *file = &checkpoint->files[i];
-        if (file->map)
-            munmap((void *)file->map, file->size);
+        rt_unmap_file(file->map, file->size);
         free(file->path);
         free(file->names);
         free(file->format);

@@ -4,13 +4,13 @@
  * name a file elsewhere.
  */
 #include "runtime/json.h"
+#include "runtime/mapping.h"
 #include "runtime/safetensors_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct index {
     struct rt_checkpoint *checkpoint;
@@ -201,11 +201,10 @@ rt_status safetensors_read_index(struct rt_checkpoint *checkpoint, const char *p
     struct index index = {.checkpoint = checkpoint, .path = path};
     const uint8_t *map;
     uint64_t size;
-    rt_status status = safetensors_map(path, &map, &size);
+    rt_status status = rt_map_file(path, &map, &size);
     if (!status)
         status = read_mapped_index(&index, map, size);
-    if (map)
-        munmap((void *)map, size);
+    rt_unmap_file(map, size);
     free(index.text);
     free(index.tensors.items);
     free(index.shards.items);

@@ -4,9 +4,6 @@
 
 #include "runtime/safetensors.h"
 
-/* Maps a regular file read-only. *map is NULL for an empty file. */
-rt_status safetensors_map(const char *path, const uint8_t **map, uint64_t *size);
-
 /* Adds the file at `path` (copied) to the checkpoint: maps it and reads its header. */
 rt_status safetensors_add_file(struct rt_checkpoint *checkpoint, const char *path);
 
