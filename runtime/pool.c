@@ -7,7 +7,6 @@
  */
 #include "runtime/pool.h"
 
-#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>

@@ -1,0 +1,87 @@
+/* Conversions between element types: see convert.h. */
+#include "runtime/convert.h"
+
+#include "runtime/philox.h"
+#include "runtime/session.h"
+
+#include <string.h>
+
+float rt_f32_of_f16(unsigned bits)
+{
+    unsigned sign = (bits & 0x8000u) << 16, exponent = bits >> 10 & 31, fraction = bits & 0x3ff;
+    unsigned word = sign | (exponent + 112) << 23 | fraction << 13;
+    float value;
+    if (exponent == 31)
+        word = sign | 0x7f800000u | fraction << 13;
+    if (exponent == 0) { /* subnormal: fraction * 2^-24 */
+        value = (float)fraction * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+unsigned rt_f16_of_f32(float value)
+{
+    unsigned word;
+    memcpy(&word, &value, sizeof word);
+    unsigned sign = word >> 16 & 0x8000u, magnitude = word & 0x7fffffffu;
+    if (magnitude > 0x7f800000u)
+        return sign | 0x7e00;
+    if (magnitude >= 0x477ff000u) /* 65520 and above round to infinity */
+        return sign | 0x7c00;
+    if (magnitude < 0x38800000u) { /* below 2^-14: adding 0.5 rounds at 2^-24 */
+        float small;
+        memcpy(&small, &magnitude, sizeof small);
+        small += 0.5f;
+        memcpy(&magnitude, &small, sizeof magnitude);
+        return sign | (magnitude - 0x3f000000u);
+    }
+    unsigned odd = magnitude >> 13 & 1;
+    return sign | (magnitude - 0x38000000u + 0xfff + odd) >> 13;
+}
+
+static float load(const unsigned char *from, rt_u32 dtype, rt_u64 index)
+{
+    float value;
+    unsigned short half;
+    if (dtype == RT_F32) {
+        memcpy(&value, from + index * sizeof value, sizeof value);
+        return value;
+    }
+    memcpy(&half, from + index * sizeof half, sizeof half);
+    if (dtype == RT_F16)
+        return rt_f32_of_f16(half);
+    unsigned word = (unsigned)half << 16;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+static void store(unsigned char *to, rt_u32 dtype, rt_u64 index, float value)
+{
+    if (dtype == RT_F32) {
+        memcpy(to + index * sizeof value, &value, sizeof value);
+        return;
+    }
+    unsigned short half = dtype == RT_F16 ? (unsigned short)rt_f16_of_f32(value)
+                                          : rt_bf16_of_f32(value);
+    memcpy(to + index * sizeof half, &half, sizeof half);
+}
+
+static bool is_float(rt_u32 dtype)
+{
+    return dtype == RT_F32 || dtype == RT_BF16 || dtype == RT_F16;
+}
+
+bool rt_convert(void *to, rt_u32 to_dtype, const void *from, rt_u32 from_dtype, rt_u64 count)
+{
+    if (to_dtype == from_dtype) {
+        memcpy(to, from, count * rt_dtype_size(to_dtype));
+        return true;
+    }
+    if (!is_float(to_dtype) || !is_float(from_dtype))
+        return false;
+    for (rt_u64 i = 0; i < count; i++)
+        store(to, to_dtype, i, load(from, from_dtype, i));
+    return true;
+}

@@ -1,0 +1,189 @@
+/*
+ * The CPU as a device (device.h): the arena is anonymous memory of this process, weights are
+ * used where they are mapped, and kernels run on the thread pool.
+ */
+#include "runtime/device.h"
+#include "runtime/pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { HUGE_PAGE = 2 << 20 };
+
+struct cpu {
+    struct rt_device base;
+    struct rt_pool *pool;
+    const struct rt_program *program;
+    unsigned char *arena;
+    size_t arena_bytes;
+    void **operands;         /* of all functions, one after the other */
+    size_t *first_operand;   /* of each function */
+};
+
+static struct cpu *cpu_of(struct rt_device *device)
+{
+    return (struct cpu *)device;
+}
+
+static rt_status cpu_open(struct rt_device **device, const struct rt_device_options *options)
+{
+    struct cpu *cpu = calloc(1, sizeof *cpu);
+    *device = NULL;
+    if (!cpu)
+        return rt_fail(OUT_OF_MEMORY, sizeof *cpu);
+    cpu->base.table = &rt_device_cpu;
+    rt_status status = rt_pool_open(&cpu->pool, options->threads, options->caller_works);
+    if (status) {
+        free(cpu);
+        return status;
+    }
+    *device = &cpu->base;
+    return 0;
+}
+
+static void cpu_close(struct rt_device *device)
+{
+    struct cpu *cpu = cpu_of(device);
+    rt_pool_close(cpu->pool);
+    if (cpu->arena)
+        munmap(cpu->arena, cpu->arena_bytes);
+    free(cpu->operands);
+    free(cpu->first_operand);
+    free(cpu);
+}
+
+static void cpu_describe(struct rt_device *device, struct rt_device_facts *facts)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    *facts = (struct rt_device_facts){.threads = rt_pool_threads(cpu_of(device)->pool)};
+    snprintf(facts->name, sizeof facts->name, "%s", rt_device_cpu.name);
+    facts->memory_bytes = pages > 0 && page > 0 ? (rt_u64)pages * (rt_u64)page : 0;
+}
+
+/* Zeroed pages; large ones come as huge pages where the system has them. */
+static rt_status map_arena(struct cpu *cpu, rt_u64 bytes)
+{
+    cpu->arena_bytes = bytes > 0 ? (size_t)bytes : 1;
+    void *arena = mmap(NULL, cpu->arena_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (arena == MAP_FAILED)
+        return rt_fail(ARENA_MEMORY, (unsigned long long)bytes, strerror(errno));
+    if (cpu->arena_bytes >= HUGE_PAGE)
+        madvise(arena, cpu->arena_bytes, MADV_HUGEPAGE); /* advice only: may fail */
+    cpu->arena = arena;
+    return 0;
+}
+
+static void *resolve(const struct cpu *cpu, const struct rt_operand *operand,
+                     const void *const *weights)
+{
+    switch (operand->space) {
+    case RT_SPACE_ARENA:
+        return cpu->arena + operand->offset;
+    case RT_SPACE_WEIGHT:
+        return (unsigned char *)weights[operand->index] + operand->offset;
+    default:
+        return (unsigned char *)cpu->program->constants[operand->index].bytes + operand->offset;
+    }
+}
+
+static rt_status resolve_operands(struct cpu *cpu, const void *const *weights)
+{
+    const struct rt_program *program = cpu->program;
+    size_t total = 0;
+    for (rt_u32 f = 0; f < program->function_count; f++)
+        total += program->functions[f].operand_count;
+    cpu->operands = calloc(total + 1, sizeof *cpu->operands);
+    cpu->first_operand = calloc(program->function_count + 1, sizeof *cpu->first_operand);
+    if (!cpu->operands || !cpu->first_operand)
+        return rt_fail(OUT_OF_MEMORY, total * sizeof *cpu->operands);
+    size_t next = 0;
+    for (rt_u32 f = 0; f < program->function_count; f++) {
+        const struct rt_function *function = &program->functions[f];
+        cpu->first_operand[f] = next;
+        for (rt_u32 i = 0; i < function->operand_count; i++)
+            cpu->operands[next++] = resolve(cpu, &function->operands[i], weights);
+    }
+    return 0;
+}
+
+static rt_status cpu_bind(struct rt_device *device, const struct rt_program *program,
+                          const void *const *weights)
+{
+    struct cpu *cpu = cpu_of(device);
+    cpu->program = program;
+    rt_status status = map_arena(cpu, program->arena_bytes);
+    return status ? status : resolve_operands(cpu, weights);
+}
+
+static rt_status cpu_launch(struct rt_device *device, rt_u32 index)
+{
+    struct cpu *cpu = cpu_of(device);
+    const struct rt_function *function = &cpu->program->functions[index];
+    void **operands = cpu->operands + cpu->first_operand[index];
+    for (rt_u32 i = 0; i < function->step_count; i++) {
+        const struct rt_step *step = &function->steps[i];
+        rt_pool_run(cpu->pool, step->kernel, operands + step->first_operand, step->tiles);
+    }
+    return 0;
+}
+
+static rt_status cpu_wait(struct rt_device *device)
+{
+    (void)device; /* launch returns when all is done */
+    return 0;
+}
+
+static rt_status cpu_write(struct rt_device *device, rt_u64 offset, const void *from,
+                           rt_u64 bytes)
+{
+    memcpy(cpu_of(device)->arena + offset, from, (size_t)bytes);
+    return 0;
+}
+
+static rt_status cpu_read(struct rt_device *device, rt_u64 offset, void *to, rt_u64 bytes)
+{
+    memcpy(to, cpu_of(device)->arena + offset, (size_t)bytes);
+    return 0;
+}
+
+static rt_status cpu_fill(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
+                          const void *value, unsigned size)
+{
+    unsigned char *at = cpu_of(device)->arena + offset;
+    for (rt_u64 i = 0; i + size <= bytes; i += size)
+        memcpy(at + i, value, size);
+    return 0;
+}
+
+static rt_status cpu_view(struct rt_device *device, rt_u64 offset, rt_u64 bytes, const void **at)
+{
+    (void)bytes;
+    *at = cpu_of(device)->arena + offset;
+    return 0;
+}
+
+static void cpu_run(struct rt_device *device, rt_kernel *kernel, void *const *operands,
+                    rt_i64 tiles)
+{
+    rt_pool_run(cpu_of(device)->pool, kernel, operands, tiles);
+}
+
+const struct rt_device_table rt_device_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .describe = cpu_describe,
+    .bind = cpu_bind,
+    .launch = cpu_launch,
+    .wait = cpu_wait,
+    .write = cpu_write,
+    .read = cpu_read,
+    .fill = cpu_fill,
+    .view = cpu_view,
+    .run = cpu_run,
+};
