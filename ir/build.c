@@ -20,7 +20,7 @@ struct node *build_node(struct builder *b, enum op op, struct value *const *oper
     node->scope = b->scope ? b->scope : "";
     for (int i = 0; i < op_info(op)->results; i++) {
         node->results[i].type = types[i];
-        name_value(b->module, b->function, &node->results[i], name ? name : op_info(op)->name);
+        name_result(b->module, b->function, &node->results[i], name);
     }
     array_push(b->module->arena, &b->function->nodes, node);
     return node;
@@ -133,7 +133,6 @@ struct value *build_matmul(struct builder *b, struct value *x, struct value *y, 
 {
     struct attributes attributes = {0};
     struct value *operands[] = {x, y};
-    attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_dtype, x->type.dtype);
     attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_transa, transa);
     attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_transb, transb);
     return build(b, OP_matmul, operands, 2, attributes);

@@ -130,6 +130,7 @@ struct function {
     ARRAY_OF(struct kernel *) kernels; /* in order of execution; empty until fuse */
     ARRAY_OF(struct binding) bindings;
     struct map names; /* of params and body values: name to struct value (kept by build.h) */
+    uint32_t rebuilt_below; /* while it is rebuilt: body values of lower id are on their way out */
 };
 
 /* Constants above 64 elements, named by a hash of their content. */

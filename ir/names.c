@@ -81,6 +81,26 @@ static bool take_from_bodies(struct module *module, const char *name)
     return true;
 }
 
+/* True if the holder of `name` is of the old body of a function that is being rebuilt. */
+static bool is_leaving(const struct module *module, const struct function *function,
+                       const char *name)
+{
+    const struct value *held = holder(module, function, name);
+    return held && held->id < function->rebuilt_below &&
+           !(op_info(held->node->op)->flags & OP_LEAF);
+}
+
+void name_result(struct module *module, struct function *function, struct value *value,
+                 const char *wanted)
+{
+    if (wanted && is_leaving(module, function, wanted)) {
+        value->name = arena_copy(module->arena, wanted, strlen(wanted));
+        map_set(&function->names, value->name, value);
+        return;
+    }
+    name_value(module, function, value, wanted ? wanted : op_info(value->node->op)->name);
+}
+
 void name_value(struct module *module, struct function *function, struct value *value,
                 const char *wanted)
 {

@@ -15,6 +15,11 @@ bool name_valid(const char *text, size_t length);
 void name_value(struct module *module, struct function *function, struct value *value,
                 const char *wanted);
 
+/* The same for a result of a new body node; `wanted` may be NULL: after the op. A wanted name may
+ * be taken over from a value that a rebuild is about to drop. */
+void name_result(struct module *module, struct function *function, struct value *value,
+                 const char *wanted);
+
 /* Enters a value under the name that it has; false if the name is taken by another one. */
 bool name_keep(struct module *module, struct function *function, struct value *value);
 

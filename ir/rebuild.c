@@ -22,6 +22,7 @@ struct rebuild rebuild_begin(struct module *module, struct function *function)
         .mapped = arena_array(module->arena, struct value *, module->next_value),
         .mapped_count = module->next_value,
     };
+    function->rebuilt_below = module->next_value;
     function->nodes.items = NULL;
     function->nodes.count = function->nodes.capacity = 0;
     map_to_itself(&r, module->weights.items, module->weights.count);
@@ -41,18 +42,6 @@ void rebuild_set(struct rebuild *r, const struct value *old, struct value *repla
 {
     if (old->id < r->mapped_count)
         r->mapped[old->id] = replacement;
-}
-
-/* Old names stay reserved until rebuild_end; a copy takes over the name of what it copies. */
-static void take_name(struct rebuild *r, const struct value *old, struct value *copy)
-{
-    struct function *function = r->builder.function;
-    if (map_get(&function->names, old->name) != old) {
-        name_value(r->builder.module, function, copy, old->name);
-        return;
-    }
-    copy->name = old->name;
-    map_set(&function->names, copy->name, copy);
 }
 
 struct node *rebuild_copy(struct rebuild *r, const struct node *old)
@@ -78,7 +67,8 @@ struct node *rebuild_copy(struct rebuild *r, const struct node *old)
         const struct type *was = &old->results[i].type;
         bool same = was->dtype == types[i].dtype && type_same_dims(was, &types[i]);
         node->results[i].type = same ? *was : types[i]; /* keeps strides */
-        take_name(r, &old->results[i], &node->results[i]);
+        name_result(r->builder.module, r->builder.function, &node->results[i],
+                    old->results[i].name);
         rebuild_set(r, &old->results[i], &node->results[i]);
     }
     array_push(arena, &r->builder.function->nodes, node);
@@ -102,6 +92,7 @@ void rebuild_end(struct rebuild *r)
         else if (binding->value->id < r->mapped_count)
             fatal(INTERNAL, "a result was not mapped", binding->name);
     }
+    function->rebuilt_below = 0;
     names_refresh(r->builder.module, function);
 }
 

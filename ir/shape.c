@@ -92,6 +92,14 @@ const int64_t *shape_list(const struct shape_call *call, enum attribute_id id, i
     return list;
 }
 
+enum dtype shape_dtype(const struct shape_call *call, enum dtype fallback)
+{
+    const struct attribute *found = attributes_find(call->attributes, ATTRIBUTE_dtype);
+    if (found && (found->integer < 0 || found->integer >= DTYPE_COUNT))
+        fatal_at(call->location, SHAPE_ATTRIBUTE, call->name, "dtype", "no such type");
+    return found ? (enum dtype)found->integer : fallback;
+}
+
 void shape_result(const struct shape_call *call, int result, enum dtype dtype, int rank,
                   const int64_t *dims)
 {
@@ -137,7 +145,10 @@ static enum dtype ew_dtype(const struct shape_call *call, enum ew_rule rule)
     case RULE_TEST:
     case RULE_LOGIC:
     case RULE_CHECK: return DTYPE_bool;
-    case RULE_CAST: return (enum dtype)call_int(call, dtype);
+    case RULE_CAST:
+        if (!attributes_find(call->attributes, ATTRIBUTE_dtype))
+            fatal_at(call->location, SHAPE_ATTRIBUTE, call->name, "dtype", "it says to what");
+        return shape_dtype(call, DTYPE_f32);
     case RULE_DRAW: return DTYPE_f32;
     case RULE_SELECT: return operand_type(call, 1)->dtype;
     case RULE_SAME: break;

@@ -38,6 +38,9 @@ int shape_axis(const struct shape_call *call, int operand);
 const int64_t *shape_list(const struct shape_call *call, enum attribute_id id, int count,
                           int64_t least, int *out_count);
 
+/* Attribute dtype, or `fallback` where it is absent. */
+enum dtype shape_dtype(const struct shape_call *call, enum dtype fallback);
+
 /* Sets a contiguous result; refuses dims that are out of range. */
 void shape_result(const struct shape_call *call, int result, enum dtype dtype, int rank,
                   const int64_t *dims);

@@ -22,11 +22,11 @@ static void refuse_matmul(const struct shape_call *call, const char *why)
              shape_text(operand_type(call, 1)), why);
 }
 
-/* The result's dtype is the attribute: f32 if absent, whatever the operands are. */
+/* The result's dtype is the attribute, or that of the first operand. */
 void shape_matmul(const struct shape_call *call)
 {
     const struct type *a = operand_type(call, 0), *b = operand_type(call, 1);
-    enum dtype dtype = (enum dtype)call_int(call, dtype);
+    enum dtype dtype = shape_dtype(call, a->dtype);
     shape_need_rank(call, 0, 2);
     shape_need_rank(call, 1, 2);
     shape_need_float(call, 0);
@@ -88,7 +88,7 @@ void shape_conv2d(const struct shape_call *call)
     int64_t dims[4];
     need_conv_operands(call);
     conv_dims(call, operand_type(call, 0)->dims, operand_type(call, 1)->dims, dims);
-    shape_result(call, 0, operand_type(call, 0)->dtype, 4, dims);
+    shape_result(call, 0, shape_dtype(call, operand_type(call, 0)->dtype), 4, dims);
 }
 
 static void need_conv_gradient(const struct shape_call *call, const int64_t *x, const int64_t *w)
@@ -105,7 +105,7 @@ void shape_conv2d_input(const struct shape_call *call)
     need_conv_operands(call);
     const int64_t *dims = shape_list(call, ATTRIBUTE_dims, 4, 0, NULL);
     need_conv_gradient(call, dims, operand_type(call, 0)->dims);
-    shape_result(call, 0, operand_type(call, 1)->dtype, 4, dims);
+    shape_result(call, 0, shape_dtype(call, operand_type(call, 1)->dtype), 4, dims);
 }
 
 void shape_conv2d_filter(const struct shape_call *call)
@@ -113,7 +113,7 @@ void shape_conv2d_filter(const struct shape_call *call)
     need_conv_operands(call);
     const int64_t *dims = shape_list(call, ATTRIBUTE_dims, 4, 0, NULL);
     need_conv_gradient(call, operand_type(call, 0)->dims, dims);
-    shape_result(call, 0, operand_type(call, 1)->dtype, 4, dims);
+    shape_result(call, 0, shape_dtype(call, operand_type(call, 1)->dtype), 4, dims);
 }
 
 /* --- attention --- */
@@ -163,7 +163,7 @@ void shape_attention(const struct shape_call *call)
     }
     if (biased)
         check_bias(call, call->count - 1);
-    shape_result(call, 0, q->dtype, q->rank, q->dims);
+    shape_result(call, 0, shape_dtype(call, q->dtype), q->rank, q->dims);
 }
 
 /* --- state --- */

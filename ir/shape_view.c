@@ -28,7 +28,7 @@ void shape_const(const struct shape_call *call)
 {
     enum { INLINE_VALUES = 64 };
     int rank = 0, count = 0;
-    enum dtype dtype = (enum dtype)call_int(call, dtype);
+    enum dtype dtype = shape_dtype(call, DTYPE_f32);
     const int64_t *dims = call_list(call, dims, &rank);
     const int64_t *values = call_list(call, values, &count);
     bool blob = attributes_text(call->attributes, ATTRIBUTE_blob) != NULL;
@@ -44,7 +44,7 @@ void shape_const(const struct shape_call *call)
 void shape_iota(const struct shape_call *call)
 {
     int rank;
-    enum dtype dtype = (enum dtype)call_int(call, dtype);
+    enum dtype dtype = shape_dtype(call, DTYPE_i32);
     const int64_t *dims = shape_list(call, ATTRIBUTE_dims, -1, 0, &rank);
     int64_t axis = call_int(call, axis);
     shape_result(call, 0, dtype, rank, dims);
