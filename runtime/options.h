@@ -1,29 +1,8 @@
-/*
- * The command line of an executable, from the two tables verbs.def and options.def: parsing,
- * help, suggestions for misspelt words, completion scripts.
- */
+/* The command line of an executable, from the tables verbs.def and options.def. */
 #ifndef SINTER_OPTIONS_H
 #define SINTER_OPTIONS_H
 
-#include "runtime/program.h"
-#include "runtime/status.h"
-
-#include <stdbool.h>
-
-enum { RT_LIST_MAX = 64 };
-
-/* Values of an option that may be repeated, in their order. */
-struct rt_list {
-    const char *items[RT_LIST_MAX];
-    int count;
-};
-
-typedef bool rt_option_FLAG;
-typedef rt_i64 rt_option_INTEGER;
-typedef double rt_option_REAL;
-typedef const char *rt_option_TEXT;
-typedef struct rt_list rt_option_LIST;
-typedef int rt_option_CHOICE;
+#include "runtime/command_line.h"
 
 enum rt_verb {
 #define VERB(id, ...) RT_VERB_##id,
@@ -33,11 +12,8 @@ enum rt_verb {
 };
 
 struct rt_options {
-    enum rt_verb verb;
-    const char *program; /* the base name of argv[0] */
-    bool version;        /* --version instead of a verb */
-    char **arguments;
-    int argument_count;
+    COMMAND_LINE_FIELDS; /* verb: enum rt_verb */
+#define COMMON(...)
 #define OPTION(field, name, letter, kind, ...) rt_option_##kind field;
 #include "runtime/options.def"
 };

@@ -1,5 +1,5 @@
-/* Help texts and completion scripts, made from the tables of the command line: options.h. */
-#include "runtime/options_table.h"
+/* Help texts and completion scripts: see command_line.h. */
+#include "runtime/command_line.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,35 +24,35 @@ static void print_option(const struct option_row *row)
     putchar('\n');
 }
 
-static void print_program(const char *program, const char *task)
+static void print_program(const struct command_table *table, const char *program)
 {
     printf("usage: %s VERB [OPTION...] [ARGUMENT...]\n\n", program);
-    for (int i = 0; i < RT_VERB_COUNT; i++)
-        if (rt_verb_rows[i].tasks & rt_task_bit(task))
-            printf("  %-12s%s\n", rt_verb_rows[i].name, rt_verb_rows[i].summary);
+    for (int i = 0; i < table->verb_count; i++)
+        if (table->verbs[i].tasks & table->task)
+            printf("  %-12s%s\n", table->verbs[i].name, table->verbs[i].summary);
     printf("\n%s VERB -h prints the options of a verb, %s --version the version.\n", program,
            program);
 }
 
-void rt_options_help(const struct rt_options *options, const char *task)
+void rt_command_line_help(const struct command_table *table, const struct command_line *options)
 {
-    if (options->verb == RT_VERB_none) {
-        print_program(options->program, task);
+    if (options->verb == table->verb_count) {
+        print_program(table, options->program);
         return;
     }
-    const struct verb_row *verb = &rt_verb_rows[options->verb];
+    const struct verb_row *verb = &table->verbs[options->verb];
     printf("usage: %s %s [OPTION...] %s\n%s\n\n", options->program, verb->name, verb->arguments,
            verb->summary);
-    for (int i = 0; i < rt_option_row_count; i++)
-        if (takes(&rt_option_rows[i], options->verb))
-            print_option(&rt_option_rows[i]);
+    for (int i = 0; i < table->option_count; i++)
+        if (takes(&table->options[i], options->verb))
+            print_option(&table->options[i]);
 }
 
-static void print_words(int verb, const char *separator)
+static void print_words(const struct command_table *table, int verb, const char *separator)
 {
-    for (int i = 0; i < rt_option_row_count; i++)
-        if (takes(&rt_option_rows[i], verb))
-            printf("%s--%s", separator, rt_option_rows[i].name);
+    for (int i = 0; i < table->option_count; i++)
+        if (takes(&table->options[i], verb))
+            printf("%s--%s", separator, table->options[i].name);
 }
 
 /* Shell words from a file name: anything but letters, digits, dot and underscore becomes '_'. */
@@ -67,29 +67,29 @@ static void safe_name(char *out, size_t capacity, const char *name)
     out[i] = '\0';
 }
 
-static void print_bash(const char *name, unsigned task)
+static void print_bash(const struct command_table *table, const char *name)
 {
     printf("_%s_complete()\n{\n    local words\n    case \"${COMP_WORDS[1]}\" in\n", name);
-    for (int i = 0; i < RT_VERB_COUNT; i++) {
-        if (!(rt_verb_rows[i].tasks & task))
+    for (int i = 0; i < table->verb_count; i++) {
+        if (!(table->verbs[i].tasks & table->task))
             continue;
-        printf("    %s) words=\"", rt_verb_rows[i].name);
-        print_words(i, " ");
+        printf("    %s) words=\"", table->verbs[i].name);
+        print_words(table, i, " ");
         printf("\" ;;\n");
     }
     printf("    *) words=\"");
-    for (int i = 0; i < RT_VERB_COUNT; i++)
-        if (rt_verb_rows[i].tasks & task)
-            printf(" %s", rt_verb_rows[i].name);
+    for (int i = 0; i < table->verb_count; i++)
+        if (table->verbs[i].tasks & table->task)
+            printf(" %s", table->verbs[i].name);
     printf(" --help --version\" ;;\n    esac\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\n"
            "complete -o default -F _%s_complete %s\n", name, name);
 }
 
-static void print_zsh(const char *name, unsigned task)
+static void print_zsh(const struct command_table *table, const char *name)
 {
     printf("autoload -U +X bashcompinit && bashcompinit\n");
-    print_bash(name, task);
+    print_bash(table, name);
 }
 
 /* A text in single quotes of fish, where \ and ' are escaped. */
@@ -104,40 +104,39 @@ static void print_quoted(const char *text)
     putchar('\'');
 }
 
-static void print_fish(const char *name, unsigned task)
+static void print_fish(const struct command_table *table, const char *name)
 {
-    for (int i = 0; i < RT_VERB_COUNT; i++) {
-        const struct verb_row *verb = &rt_verb_rows[i];
-        if (!(verb->tasks & task))
+    for (int i = 0; i < table->verb_count; i++) {
+        const struct verb_row *verb = &table->verbs[i];
+        if (!(verb->tasks & table->task))
             continue;
         printf("complete -c %s -n __fish_use_subcommand -a %s -d ", name, verb->name);
         print_quoted(verb->summary);
         putchar('\n');
-        for (int k = 0; k < rt_option_row_count; k++) {
-            if (!takes(&rt_option_rows[k], i))
+        for (int k = 0; k < table->option_count; k++) {
+            if (!takes(&table->options[k], i))
                 continue;
             printf("complete -c %s -n '__fish_seen_subcommand_from %s' -l %s%s -d ", name,
-                   verb->name, rt_option_rows[k].name,
-                   rt_option_rows[k].kind == FLAG ? "" : " -r");
-            print_quoted(rt_option_rows[k].help);
+                   verb->name, table->options[k].name,
+                   table->options[k].kind == FLAG ? "" : " -r");
+            print_quoted(table->options[k].help);
             putchar('\n');
         }
     }
 }
 
-rt_status rt_options_completion(const struct rt_options *options, const char *task)
+rt_status rt_command_line_completion(const struct command_table *table, const char *program,
+                                     const char *shell)
 {
     char name[128];
-    const char *shell = options->arguments[0];
-    unsigned bit = rt_task_bit(task);
-    safe_name(name, sizeof name, options->program);
+    safe_name(name, sizeof name, program);
     if (strcmp(shell, "bash") == 0)
-        print_bash(name, bit);
+        print_bash(table, name);
     else if (strcmp(shell, "zsh") == 0)
-        print_zsh(name, bit);
+        print_zsh(table, name);
     else if (strcmp(shell, "fish") == 0)
-        print_fish(name, bit);
+        print_fish(table, name);
     else
-        return rt_fail(ARGUMENTS_MISSING, "completion", rt_verb_rows[RT_VERB_completion].arguments);
+        return rt_fail(ARGUMENTS_MISSING, "completion", "bash|zsh|fish");
     return 0;
 }
