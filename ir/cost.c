@@ -144,47 +144,63 @@ struct cost node_cost(const struct node *node)
     return cost;
 }
 
+/* The nodes of a kernel, which stand together. */
+struct range {
+    struct node *const *nodes;
+    size_t count;
+};
+
+static struct range kernel_range(const struct function *function, const struct kernel *kernel)
+{
+    size_t at = 0, count = 0;
+    while (at < function->nodes.count && function->nodes.items[at]->kernel != kernel)
+        at++;
+    while (at + count < function->nodes.count &&
+           function->nodes.items[at + count]->kernel == kernel)
+        count++;
+    return (struct range){function->nodes.items + at, count};
+}
+
 /* Bytes that a kernel reads of `value`, which comes from outside. */
-static double kernel_reads(const struct function *function, const struct kernel *kernel,
-                           const struct value *value)
+static double kernel_reads(struct range range, const struct value *value)
 {
     double sum = 0;
-    for (size_t n = 0; n < function->nodes.count; n++) {
-        const struct node *node = function->nodes.items[n];
-        for (int i = 0; node->kernel == kernel && i < node->operand_count; i++)
-            if (node->operands[i] == value)
-                sum += bytes_read(node, i);
-    }
+    for (size_t n = 0; n < range.count; n++)
+        for (int i = 0; i < range.nodes[n]->operand_count; i++)
+            if (range.nodes[n]->operands[i] == value)
+                sum += bytes_read(range.nodes[n], i);
     return sum < bytes(value) ? sum : bytes(value);
 }
 
-/* True if node n is the first of the kernel to use operand i. */
-static bool first_use(const struct function *function, size_t n, int i)
+/* True if no operand before number i of node n is the same value. */
+static bool first_use(struct range range, size_t n, int i)
 {
-    const struct node *node = function->nodes.items[n];
-    for (int k = 0; k < i; k++)
-        if (node->operands[k] == node->operands[i])
-            return false;
-    for (size_t m = n; m-- > 0 && function->nodes.items[m]->kernel == node->kernel;)
-        for (int k = 0; k < function->nodes.items[m]->operand_count; k++)
-            if (function->nodes.items[m]->operands[k] == node->operands[i])
+    const struct value *value = range.nodes[n]->operands[i];
+    for (size_t m = 0; m <= n; m++)
+        for (int k = 0; k < (m < n ? range.nodes[m]->operand_count : i); k++)
+            if (range.nodes[m]->operands[k] == value)
                 return false;
     return true;
+}
+
+/* Before plan the values that leave a kernel have no place yet; after it, one in the arena. */
+static bool is_written(const struct value *value)
+{
+    return value->place.kind == PLACE_NONE || value->place.kind == PLACE_ARENA;
 }
 
 struct cost kernel_cost(const struct function *function, const struct kernel *kernel)
 {
     struct cost cost = {0};
-    for (size_t n = 0; n < function->nodes.count; n++) {
-        const struct node *node = function->nodes.items[n];
-        if (node->kernel != kernel)
-            continue;
+    struct range range = kernel_range(function, kernel);
+    for (size_t n = 0; n < range.count; n++) {
+        const struct node *node = range.nodes[n];
         cost.flops += node_flops(node);
         for (int i = 0; i < node->operand_count; i++)
-            if (node->operands[i]->node->kernel != kernel && first_use(function, n, i))
-                cost.bytes += kernel_reads(function, kernel, node->operands[i]);
+            if (node->operands[i]->node->kernel != kernel && first_use(range, n, i))
+                cost.bytes += kernel_reads(range, node->operands[i]);
         for (int i = 0; i < op_info(node->op)->results; i++)
-            if (node->results[i].place.kind == PLACE_ARENA)
+            if (is_written(&node->results[i]))
                 cost.bytes += bytes_written(node, i);
     }
     return cost;

@@ -157,6 +157,8 @@ struct module {
     uint64_t arena_bytes, state_bytes; /* from plan on */
     uint32_t next_value, next_node;    /* ids */
     struct map names;                  /* of weights and states: name to struct value */
+    /* by node id, of nodes that ir_parse made: the line of IR text, for ir_verify */
+    ARRAY_OF(struct location) text_locations;
 };
 
 /* --- dtypes and types (type.c) --- */

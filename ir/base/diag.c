@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOURCES = 64, CLEANERS = 8, LINE_SHOWN = 160 };
+enum { SOURCES = 4096, CLEANERS = 8, LINE_SHOWN = 160 };
 
 static struct source sources[SOURCES];
 static uint32_t source_count;
@@ -21,8 +21,11 @@ uint32_t diag_add_source(const char *name, const char *text, size_t length)
     for (uint32_t i = 0; !text && i < source_count; i++)
         if (!sources[i].text && strcmp(sources[i].name, name) == 0)
             return i + 1;
+    if (!text && source_count == SOURCES)
+        return SOURCES;
     uint32_t index = source_count < SOURCES ? source_count++ : SOURCES - 1;
-    sources[index] = (struct source){name, text, length};
+    const char *kept = text ? name : strdup(name);
+    sources[index] = (struct source){kept ? kept : "?", text, length};
     return index + 1;
 }
 
@@ -36,9 +39,11 @@ void diag_set_program(const char *name)
     program = name;
 }
 
-void diag_set_trap(jmp_buf *new_trap)
+jmp_buf *diag_set_trap(jmp_buf *new_trap)
 {
+    jmp_buf *old = trap;
     trap = new_trap;
+    return old;
 }
 
 const char *diag_last_message(void)

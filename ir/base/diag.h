@@ -24,7 +24,7 @@ struct source {
 };
 
 /* Registers a text (kept, not copied; it must outlive every later diagnostic). Returns its
- * index, from 1. The same name with NULL text is registered once. */
+ * index, from 1. The same name with NULL text is registered once, and the name is copied. */
 uint32_t diag_add_source(const char *name, const char *text, size_t length);
 const struct source *diag_source(uint32_t file);
 
@@ -54,8 +54,9 @@ void diag_set_program(const char *name);
 /*
  * For tests and fuzzers: a fatal message jumps to `trap` with its exit code instead of ending
  * the process, its text is kept in diag_last_message, and nothing is printed. NULL restores.
+ * Gives the trap that was set before.
  */
-void diag_set_trap(jmp_buf *trap);
+jmp_buf *diag_set_trap(jmp_buf *trap);
 const char *diag_last_message(void);
 
 /* Called just before a fatal message ends the process (remove temporary files). At most 8;

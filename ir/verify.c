@@ -1,0 +1,255 @@
+/*
+ * The invariants of a module at its stage, checked after every pass: a broken one names the
+ * pass that broke it. For IR text that a user wrote the same rules are the user's errors.
+ */
+#include "ir/verify.h"
+
+#include "ir/build.h"
+#include "ir/names.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct location text_location(const struct verifier *v, const struct node *node)
+{
+    if (node && node->id < v->module->text_locations.count)
+        return v->module->text_locations.items[node->id];
+    return (struct location){0};
+}
+
+void verify_fail(const struct verifier *v, const struct value *value, const char *rule)
+{
+    const char *function = v->function ? v->function->name : "";
+    const char *name = value && value->name ? value->name : "";
+    char text[512];
+    snprintf(text, sizeof text, "%s", rule);
+    arena_destroy(v->arena); /* it may hold the rule, and a trap would leave it */
+    if (v->user_text)
+        fatal_at(text_location(v, value ? value->node : NULL), IR_INVALID, function, name, text);
+    fatal(IR_BROKEN, v->after ? v->after : "none", function, name, text);
+}
+
+/* --- names and attributes --- */
+
+static void check_name(const struct verifier *v, struct map *seen, const struct value *value)
+{
+    if (!value->name || !name_valid(value->name, strlen(value->name)))
+        verify_fail(v, value, "a name is letters, digits and '_', parts joined by '.'");
+    if (map_get(seen, value->name))
+        verify_fail(v, value, "names are unique");
+    map_set(seen, value->name, (void *)value);
+}
+
+static void check_attribute(const struct verifier *v, const struct node *node,
+                            const struct attribute *attribute)
+{
+    const struct attribute_info *info = attribute_info(attribute->id);
+    bool number = info->kind == KIND_INT || info->kind == KIND_FLAG || info->kind == KIND_TYPE;
+    if (number && attribute->integer == (int64_t)info->fallback)
+        verify_fail(v, &node->results[0], "attributes that have their default are absent");
+    if (info->kind == KIND_TYPE && (attribute->integer < 0 || attribute->integer >= DTYPE_COUNT))
+        verify_fail(v, &node->results[0], "attributes of types are types");
+    if (info->kind == KIND_TEXT && !attribute->text)
+        verify_fail(v, &node->results[0], "texts are there");
+    if (info->kind == KIND_LIST && (!attribute->list || attribute->integer < 0))
+        verify_fail(v, &node->results[0], "lists are there");
+}
+
+static void check_attributes(const struct verifier *v, const struct node *node)
+{
+    const struct attributes *a = &node->attributes;
+    for (int i = 0; i < a->count; i++) {
+        if (i && a->items[i].id <= a->items[i - 1].id)
+            verify_fail(v, &node->results[0], "attributes stand in the order of the table, once");
+        check_attribute(v, node, &a->items[i]);
+    }
+}
+
+/* --- types --- */
+
+/* Runs the shape rule; false with its message in diag_last_message if it refuses. */
+static bool try_infer(const struct node *node, struct type *types)
+{
+    jmp_buf here;
+    jmp_buf *outer = diag_set_trap(&here);
+    bool good = setjmp(here) == 0;
+    if (good)
+        infer_types(node->op, node->operands, node->operand_count, &node->attributes,
+                    node->location, types);
+    diag_set_trap(outer);
+    return good;
+}
+
+/* A view of strides reads inside the value that it is a view of. */
+static void check_strides(const struct verifier *v, const struct value *value)
+{
+    const struct value *base = value;
+    while ((op_info(base->node->op)->flags & OP_VIEW) && base->type.strided)
+        base = base->node->operands[0];
+    if (base == value || base->type.strided)
+        verify_fail(v, value, "only views have strides, and they start at a contiguous value");
+    __int128 low = value->type.offset, high = low;
+    for (int i = 0; i < value->type.rank; i++) {
+        if (value->type.dims[i] == 0)
+            return;
+        __int128 reach = (__int128)value->type.strides[i] * (value->type.dims[i] - 1);
+        low += reach < 0 ? reach : 0;
+        high += reach > 0 ? reach : 0;
+    }
+    if (low < 0 || high >= type_elements(&base->type))
+        verify_fail(v, value, "a view lies inside the value that it is a view of");
+}
+
+static void check_types(const struct verifier *v, const struct node *node)
+{
+    struct type types[2];
+    if (!try_infer(node, types))
+        verify_fail(v, &node->results[0], diag_last_message());
+    for (int i = 0; i < op_info(node->op)->results; i++) {
+        const struct type *type = &node->results[i].type;
+        if (type->dtype != types[i].dtype || !type_same_dims(type, &types[i]))
+            verify_fail(v, &node->results[i], "the type is what the shape rule gives");
+        if (type->strided)
+            check_strides(v, &node->results[i]);
+    }
+}
+
+static void check_blob(const struct verifier *v, const struct node *node)
+{
+    const char *name = node_text(node, blob);
+    const struct blob *blob = name ? module_find_blob(v->module, name) : NULL;
+    if (name && (!blob || blob->size != type_bytes(&node->results[0].type)))
+        verify_fail(v, &node->results[0], "the blob is there and has the size of the constant");
+}
+
+/* --- leaves --- */
+
+static void check_leaf(const struct verifier *v, const struct node *node, enum op op)
+{
+    const struct type *type = &node->results[0].type;
+    if (node->op != op)
+        verify_fail(v, &node->results[0], "leaves stand in the list of their kind");
+    if (type->strided || !type_dims_valid(type->dtype, type->rank, type->dims))
+        verify_fail(v, &node->results[0], "leaves are contiguous and have valid dimensions");
+    if (node->kernel)
+        verify_fail(v, &node->results[0], "leaves are in no kernel");
+    check_attributes(v, node);
+    v->defined[node->results[0].id] = true;
+}
+
+static void check_source(const struct verifier *v, const struct node *state)
+{
+    const char *name = node_text(state, source);
+    const struct node *weight = name ? module_find_leaf(v->module, name) : NULL;
+    if (name && (!weight || weight->op != OP_weight ||
+                 !type_same_dims(&weight->results[0].type, &state->results[0].type)))
+        verify_fail(v, &state->results[0], "a state's source is a weight of its dimensions");
+}
+
+static void check_leaves(const struct verifier *v, struct map *seen)
+{
+    const struct module *module = v->module;
+    for (size_t i = 0; i < module->weights.count; i++) {
+        check_leaf(v, module->weights.items[i], OP_weight);
+        check_name(v, seen, &module->weights.items[i]->results[0]);
+    }
+    for (size_t i = 0; i < module->states.count; i++) {
+        check_leaf(v, module->states.items[i], OP_state);
+        check_name(v, seen, &module->states.items[i]->results[0]);
+        check_source(v, module->states.items[i]);
+    }
+}
+
+/* --- functions --- */
+
+static void check_operands(const struct verifier *v, const struct node *node)
+{
+    const struct op_info *info = op_info(node->op);
+    if (info->flags & OP_LEAF)
+        verify_fail(v, &node->results[0], "leaves are not in a body");
+    if (node->operand_count < info->operands_min || node->operand_count > info->operands_max)
+        verify_fail(v, &node->results[0], "the number of operands is the op's");
+    for (int i = 0; i < node->operand_count; i++)
+        if (!node->operands[i] || node->operands[i]->id >= v->module->next_value ||
+            !v->defined[node->operands[i]->id])
+            verify_fail(v, &node->results[0], "operands stand before their uses");
+}
+
+static void check_nodes(const struct verifier *v, struct map *seen)
+{
+    const struct function *function = v->function;
+    for (size_t i = 0; i < function->params.count; i++) {
+        check_leaf(v, function->params.items[i], OP_param);
+        check_name(v, seen, &function->params.items[i]->results[0]);
+    }
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *node = function->nodes.items[i];
+        check_operands(v, node);
+        check_attributes(v, node);
+        check_types(v, node);
+        if (node->op == OP_const)
+            check_blob(v, node);
+        for (int k = 0; k < op_info(node->op)->results; k++) {
+            check_name(v, seen, &node->results[k]);
+            v->defined[node->results[k].id] = true;
+        }
+    }
+}
+
+static void check_binding(const struct verifier *v, const struct binding *binding,
+                          struct map *outputs, struct map *stores)
+{
+    struct map *names = binding->state ? stores : outputs;
+    if (!binding->value || !v->defined[binding->value->id])
+        verify_fail(v, binding->value, "a result is a value of its function");
+    if (map_get(names, binding->name))
+        verify_fail(v, binding->value, "each output and each state is given once");
+    map_set(names, binding->name, binding->value);
+    if (!binding->state)
+        return;
+    if (binding->state->node->op != OP_state || !v->defined[binding->state->id])
+        verify_fail(v, binding->state, "what is stored to is a state of the module");
+    const struct type *state = &binding->state->type, *value = &binding->value->type;
+    if (state->dtype != value->dtype || !type_same_dims(state, value))
+        verify_fail(v, binding->value, "a state's next value has the state's type");
+}
+
+static void leave_function(const struct verifier *v)
+{
+    const struct function *function = v->function;
+    for (size_t i = 0; i < function->params.count; i++)
+        v->defined[function->params.items[i]->results[0].id] = false;
+    for (size_t i = 0; i < function->nodes.count; i++)
+        for (int k = 0; k < op_info(function->nodes.items[i]->op)->results; k++)
+            v->defined[function->nodes.items[i]->results[k].id] = false;
+}
+
+static void check_function(const struct verifier *v)
+{
+    struct map seen = map_create(v->arena), outputs = map_create(v->arena);
+    struct map stores = map_create(v->arena);
+    check_nodes(v, &seen);
+    for (size_t i = 0; i < seen.count; i++)
+        if (map_get(&v->module->names, seen.entries[i].key))
+            verify_fail(v, seen.entries[i].value, "no value has the name of a weight or state");
+    for (size_t i = 0; i < v->function->bindings.count; i++)
+        check_binding(v, &v->function->bindings.items[i], &outputs, &stores);
+    verify_kernels(v);
+    verify_places(v);
+    leave_function(v);
+}
+
+void ir_verify(const struct module *module, const char *after, bool user_text)
+{
+    struct arena *arena = arena_create(); /* side tables of this check only */
+    struct map seen = map_create(arena);
+    struct verifier v = {module, NULL, after, user_text, NULL, arena};
+    v.defined = arena_array(arena, bool, (size_t)module->next_value + 1);
+    check_leaves(&v, &seen);
+    for (size_t i = 0; i < module->functions.count; i++) {
+        v.function = module->functions.items[i];
+        check_function(&v);
+    }
+    arena_destroy(arena);
+}

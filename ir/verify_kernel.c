@@ -1,0 +1,194 @@
+/* Rules of kernels (skeletons.def) and of places, by stage: see verify.h. */
+#include "ir/verify.h"
+
+#include <string.h>
+
+enum { PLACE_ALIGNMENT = 64 };
+
+/* --- live-outs --- */
+
+static void mark_use(bool *outside, const struct value *value, const struct kernel *user)
+{
+    if (value->node->kernel != user)
+        outside[value->id] = true;
+}
+
+/* By value id: used by another kernel, or given by the function. */
+static bool *find_live_outs(const struct verifier *v)
+{
+    const struct function *function = v->function;
+    bool *outside = arena_array(v->arena, bool, (size_t)v->module->next_value + 1);
+    for (size_t i = 0; i < function->nodes.count; i++)
+        for (int k = 0; k < function->nodes.items[i]->operand_count; k++)
+            mark_use(outside, function->nodes.items[i]->operands[k],
+                     function->nodes.items[i]->kernel);
+    for (size_t i = 0; i < function->bindings.count; i++)
+        outside[function->bindings.items[i].value->id] = true;
+    return outside;
+}
+
+/* --- kernels --- */
+
+/* Ops that every skeleton computes where they are used. */
+static bool is_light(const struct node *node)
+{
+    const struct op_info *info = op_info(node->op);
+    return info->kind == KIND_EW || (info->flags & (OP_VIEW | OP_INDEX | OP_SOURCE));
+}
+
+struct group { /* a kernel and its nodes */
+    const struct kernel *kernel;
+    struct node *const *nodes;
+    size_t count;
+    const struct node *anchor;  /* the first; NULL if none */
+    const struct node *reduced; /* the first RED node */
+};
+
+static bool same_reduction(const struct node *x, const struct node *y)
+{
+    int x_count, y_count;
+    const int64_t *x_axes = node_list(x, axes, &x_count);
+    const int64_t *y_axes = node_list(y, axes, &y_count);
+    return x_count == y_count &&
+           memcmp(x_axes, y_axes, (size_t)x_count * sizeof *x_axes) == 0 &&
+           type_same_dims(&x->operands[0]->type, &y->operands[0]->type);
+}
+
+static bool same_product(const struct node *x, const struct node *y)
+{
+    return x->operands[0] == y->operands[0] &&
+           type_same_dims(&x->results[0].type, &y->results[0].type);
+}
+
+static void check_heavy_node(const struct verifier *v, struct group *group,
+                             const struct node *node)
+{
+    enum skeleton skeleton = group->kernel->skeleton;
+    bool product = skeleton == SKELETON_matmul || skeleton == SKELETON_gemv;
+    if (op_info(node->op)->kind == KIND_RED) {
+        if (skeleton != SKELETON_rows)
+            verify_fail(v, &node->results[0], "only kernels of skeleton rows reduce");
+        if (group->reduced && !same_reduction(group->reduced, node))
+            verify_fail(v, &node->results[0], "all reductions of a kernel have one domain");
+        group->reduced = group->reduced ? group->reduced : node;
+        return;
+    }
+    if (node->op != skeleton_anchor(skeleton))
+        verify_fail(v, &node->results[0], "this op cannot stand in a kernel of this skeleton");
+    if (group->anchor && !(product && same_product(group->anchor, node)))
+        verify_fail(v, &node->results[0], "a kernel has one anchor (or two products of one %a)");
+    group->anchor = group->anchor ? group->anchor : node;
+}
+
+static bool fits_rows(const struct group *group, const struct type *type)
+{
+    const struct type *domain = &group->reduced->operands[0]->type;
+    return type_same_dims(type, domain) ||
+           type_same_dims(type, &group->reduced->results[0].type);
+}
+
+static void check_live_out(const struct verifier *v, const struct group *group,
+                           const struct value *value, const struct value **first)
+{
+    enum skeleton skeleton = group->kernel->skeleton;
+    bool product = skeleton == SKELETON_matmul || skeleton == SKELETON_gemv;
+    if (skeleton == SKELETON_loop) {
+        if (*first && type_elements(&(*first)->type) != type_elements(&value->type))
+            verify_fail(v, value, "live-outs of a loop have one number of elements");
+        *first = value;
+    }
+    if (skeleton == SKELETON_rows && group->reduced && !fits_rows(group, &value->type))
+        verify_fail(v, value, "live-outs of rows have the domain's dimensions, or reduced ones");
+    if (product && type_elements(&value->type) != type_elements(&group->anchor->results[0].type))
+        verify_fail(v, value, "live-outs of a product have the product's number of elements");
+}
+
+static void check_group(const struct verifier *v, struct group *group, const bool *outside)
+{
+    const struct value *first = NULL;
+    for (size_t i = 0; i < group->count; i++)
+        if (!is_light(group->nodes[i]))
+            check_heavy_node(v, group, group->nodes[i]);
+    if (skeleton_anchor(group->kernel->skeleton) != OP_COUNT && !group->anchor)
+        verify_fail(v, NULL, "a kernel holds the op that its skeleton is built around");
+    for (size_t i = 0; i < group->count; i++)
+        for (int k = 0; k < op_info(group->nodes[i]->op)->results; k++) {
+            const struct value *value = &group->nodes[i]->results[k];
+            bool stored = outside[value->id] && value->place.kind != PLACE_VIEW;
+            if (stored)
+                check_live_out(v, group, value, &first);
+        }
+}
+
+void verify_kernels(const struct verifier *v)
+{
+    const struct function *function = v->function;
+    size_t at = 0;
+    struct map names = map_create(v->arena);
+    const bool *outside = find_live_outs(v);
+    for (size_t i = 0; !function->kernels.count && i < function->nodes.count; i++)
+        if (function->nodes.items[i]->kernel)
+            verify_fail(v, &function->nodes.items[i]->results[0], "kernels are listed");
+    for (size_t k = 0; k < function->kernels.count; k++) {
+        const struct kernel *kernel = function->kernels.items[k];
+        struct group group = {.kernel = kernel, .nodes = function->nodes.items + at};
+        if (map_get(&names, kernel->name))
+            verify_fail(v, NULL, "names of kernels are unique");
+        map_set(&names, kernel->name, (void *)kernel);
+        for (; at < function->nodes.count && function->nodes.items[at]->kernel == kernel; at++)
+            group.count++;
+        check_group(v, &group, outside);
+    }
+    if (function->kernels.count && at < function->nodes.count)
+        verify_fail(v, &function->nodes.items[at]->results[0],
+                    "nodes stand kernel by kernel, in the order of the kernels");
+}
+
+/* --- places --- */
+
+static void check_arena_place(const struct verifier *v, const struct value *value)
+{
+    uint64_t bytes = type_bytes(&value->type), end;
+    uint64_t limit = v->module->arena_bytes;
+    if (value->node->op == OP_state)
+        limit = v->module->state_bytes;
+    if (value->place.offset % PLACE_ALIGNMENT ||
+        __builtin_add_overflow(value->place.offset, bytes, &end) || end > limit)
+        verify_fail(v, value, "places in the arena are aligned and inside");
+}
+
+static void check_place(const struct verifier *v, const struct value *value, bool outside)
+{
+    bool planned = v->module->arena_bytes > 0;
+    enum place_kind kind = value->place.kind;
+    if (!v->function->kernels.count && kind != PLACE_NONE && !planned)
+        verify_fail(v, value, "values have no places before there are kernels");
+    if (kind == PLACE_ARENA && !planned)
+        verify_fail(v, value, "offsets come from the plan");
+    if (kind == PLACE_ARENA)
+        check_arena_place(v, value);
+    if (kind == PLACE_REG && outside)
+        verify_fail(v, value, "a value that leaves its kernel is not in registers");
+    if (kind == PLACE_VIEW && value->node->operand_count == 0)
+        verify_fail(v, value, "a view has an operand");
+    if (kind == PLACE_CONSTANT && value->node->op != OP_const)
+        verify_fail(v, value, "only constants are in the program");
+    if (kind == PLACE_WEIGHT && value->node->op != OP_weight)
+        verify_fail(v, value, "only weights are in the checkpoint");
+}
+
+void verify_places(const struct verifier *v)
+{
+    const struct function *function = v->function;
+    const bool *outside = find_live_outs(v);
+    for (size_t i = 0; i < function->params.count; i++)
+        check_place(v, &function->params.items[i]->results[0], false);
+    for (size_t i = 0; i < function->nodes.count; i++)
+        for (int k = 0; k < op_info(function->nodes.items[i]->op)->results; k++) {
+            const struct value *value = &function->nodes.items[i]->results[k];
+            check_place(v, value, outside[value->id] && function->kernels.count);
+        }
+    for (size_t i = 0; i < v->module->states.count; i++)
+        if (v->module->states.items[i]->results[0].place.kind == PLACE_ARENA)
+            check_arena_place(v, &v->module->states.items[i]->results[0]);
+}
