@@ -1,0 +1,23 @@
+/*
+ * How failures and warnings reach the user: one line on standard error,
+ * "PROGRAM: error: WHAT; WHERE; WHAT TO DO", or the parts as one JSON object.
+ */
+#ifndef SINTER_REPORT_H
+#define SINTER_REPORT_H
+
+#include "runtime/status.h"
+
+#include <stdbool.h>
+
+/* The name is kept, not copied. */
+void rt_report_open(const char *program, bool json);
+
+/* Prints the text of rt_status_text for a failure `code`; nothing for EXIT_OK and EXIT_PIPE. */
+void rt_report_failure(int code);
+
+/* Prints MESSAGE `name` with its arguments as a warning. */
+#define rt_warn(name, ...) rt_report_warning(message_format_##name, __VA_ARGS__)
+
+void rt_report_warning(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
+
+#endif
