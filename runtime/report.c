@@ -41,11 +41,14 @@ static void split(char *text, const char **where, const char **todo)
     *todo = last + 2;
 }
 
-static void print_json(char *text, int code)
+void rt_report_json(int code, const char *message, const char *place)
 {
     struct rt_json_writer json;
-    const char *where, *todo;
-    split(text, &where, &todo);
+    char text[MESSAGE_BYTES];
+    const char *where = place, *todo = "";
+    snprintf(text, sizeof text, "%s", message);
+    if (*place == '\0')
+        split(text, &where, &todo);
     rt_json_write_open(&json, stderr, false);
     rt_json_write_object(&json, NULL);
     rt_json_write_object(&json, "error");
@@ -65,7 +68,7 @@ void rt_report_failure(int code)
     snprintf(text, sizeof text, "%s", rt_status_text());
     flatten(text);
     if (as_json)
-        print_json(text, code);
+        rt_report_json(code, text, "");
     else
         fprintf(stderr, "%s: error: %s\n", program_name, text);
 }

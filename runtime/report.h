@@ -15,6 +15,9 @@ void rt_report_open(const char *program, bool json);
 /* Prints the text of rt_status_text for a failure `code`; nothing for EXIT_OK and EXIT_PIPE. */
 void rt_report_failure(int code);
 
+/* Prints one JSON object of a failure, its text split into parts unless `place` says where. */
+void rt_report_json(int code, const char *text, const char *place);
+
 /* Prints MESSAGE `name` with its arguments as a warning. */
 #define rt_warn(name, ...) rt_report_warning(message_format_##name, __VA_ARGS__)
 

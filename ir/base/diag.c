@@ -12,6 +12,7 @@ static struct source sources[SOURCES];
 static uint32_t source_count;
 static const char *program = "sinter";
 static jmp_buf *trap;
+static void (*reporter)(int code, const char *text, const char *place);
 static char last_message[2048];
 static struct { void (*clean)(void *); void *object; } cleaners[CLEANERS];
 static int cleaner_count;
@@ -103,6 +104,25 @@ static void print_message(struct location location, const char *kind)
     print_caret(location);
 }
 
+static void report(struct location location, int code)
+{
+    const struct source *source = diag_source(location.file);
+    char place[512] = "";
+    if (!reporter) {
+        print_message(location, "error");
+        return;
+    }
+    if (source)
+        snprintf(place, sizeof place, "%s:%u:%u", source->name, location.line, location.column);
+    fflush(stdout);
+    reporter(code, last_message, place);
+}
+
+void diag_set_reporter(void (*new_reporter)(int code, const char *text, const char *place))
+{
+    reporter = new_reporter;
+}
+
 static _Noreturn void finish(int code)
 {
     while (cleaner_count > 0) {
@@ -129,7 +149,7 @@ void diag_fatal(struct location location, enum message_id id, const char *format
     flatten_message();
     if (trap)
         longjmp(*trap, message_exit_code[id]);
-    print_message(location, "error");
+    report(location, message_exit_code[id]);
     finish(message_exit_code[id]);
 }
 
@@ -139,7 +159,7 @@ void diag_fatal_text(int code, const char *text)
     flatten_message();
     if (trap)
         longjmp(*trap, code);
-    print_message((struct location){0}, "error");
+    report((struct location){0}, code);
     finish(code);
 }
 

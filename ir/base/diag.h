@@ -48,6 +48,12 @@ void diag_warn(struct location location, enum message_id id, const char *format,
  * failures that the runtime's own code (status.h) reported. */
 _Noreturn void diag_fatal_text(int code, const char *text);
 
+/*
+ * Replaces the printing of fatal messages (--json). `place` is "FILE:LINE:COL", or "" where the
+ * text itself says "WHAT; WHERE; WHAT TO DO". NULL restores.
+ */
+void diag_set_reporter(void (*report)(int code, const char *text, const char *place));
+
 /* The name before "error:"; "sinter" until set. Kept, not copied. */
 void diag_set_program(const char *name);
 

@@ -54,6 +54,10 @@ void str_double(struct str *str, double value)
         str_printf(str, "nan");
         return;
     }
+    if (fabs(value) < 1e15 && value == trunc(value) && !(value == 0 && signbit(value))) {
+        str_printf(str, "%.0f", value); /* "40", not "4e+01" */
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)

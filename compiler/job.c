@@ -1,0 +1,259 @@
+/* See job.h. */
+#include "compiler/job.h"
+
+#include "compiler/checkpoint.h"
+#include "compiler/frontends/file.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+enum { LONGEST_DEFAULT = 2048, SCORE_BYTES = 64 << 20, LARGEST_TEXT = 256 << 20 };
+
+/* Chunks of prefill: the largest that fits goes first, the smallest also takes the rest. */
+static const int64_t chunks[] = {16, 64, 256};
+enum { CHUNK_COUNT = sizeof chunks / sizeof *chunks };
+
+/* --- the command line --- */
+
+/* For target_native, which asks without a context. */
+static const struct toolchain_target *asked;
+
+static bool asked_has(const char *feature)
+{
+    return toolchain_target_has(asked, feature);
+}
+
+static void choose_target(struct job *job)
+{
+    const char *name = job->options->cpu ? job->options->cpu : "native";
+    job->cpu = toolchain_target(job->arena, name);
+    asked = job->cpu;
+    job->pipeline.target = target_native(asked_has, job->cpu->cpu);
+    if (!job->pipeline.target)
+        fatal(TARGET_UNKNOWN, name);
+}
+
+static const struct setting *read_settings(struct job *job, size_t *out_count)
+{
+    const struct rt_list *list = &job->options->set;
+    struct setting *settings = arena_array(job->arena, struct setting, (size_t)list->count + 1);
+    for (int i = 0; i < list->count; i++) {
+        const char *equals = strchr(list->items[i], '=');
+        if (!equals || equals == list->items[i])
+            fatal(SETTING_FORM, list->items[i]);
+        settings[i].name =
+            arena_copy(job->arena, list->items[i], (size_t)(equals - list->items[i]));
+        settings[i].text = equals + 1;
+    }
+    *out_count = (size_t)list->count;
+    return settings;
+}
+
+static enum task choose_task(const struct job *job)
+{
+    int choice = job->options->task;
+    if (choice)
+        return choice == CHOICE_TASK_generate  ? TASK_generate
+               : choice == CHOICE_TASK_predict ? TASK_predict
+                                               : TASK_fit;
+    return job->directory ? TASK_generate : TASK_predict;
+}
+
+/* --- lowering --- */
+
+static struct lower_options lower_options(struct job *job, int64_t seq, bool training)
+{
+    struct lower_options lower = {
+        .entry = job->options->entry,
+        .model_type = job->options->model_type,
+        .batch = job->options->batch,
+        .seq = seq,
+        .training = training,
+    };
+    lower.settings = read_settings(job, &lower.setting_count);
+    if (job->directory) {
+        struct config_source *source = arena_new(job->arena, struct config_source);
+        *source = config_source_of(job->directory->config);
+        lower.config = source;
+        if (!lower.model_type)
+            lower.model_type = model_directory_type(job->directory);
+    }
+    return lower;
+}
+
+static struct function *lower_role(struct job *job, struct description *description,
+                                   const char *role, int64_t chunk, int64_t seq, bool training)
+{
+    const char *name = chunk > 1 ? arena_printf(job->arena, "%s%lld", role, (long long)chunk)
+                                 : role;
+    struct lower_options lower = lower_options(job, seq, training);
+    struct function *function = description_lower(job->module, description, name, &lower);
+    attributes_set_text(job->arena, &function->attributes, ATTRIBUTE_role, role);
+    attributes_set_int(job->arena, &function->attributes, ATTRIBUTE_chunk, chunk);
+    return function;
+}
+
+static int64_t default_length(struct job *job)
+{
+    int64_t longest = LONGEST_DEFAULT;
+    if (job->directory)
+        config_int(job->directory->config, "max_position_embeddings", &longest);
+    return longest < 1 || longest > LONGEST_DEFAULT ? LONGEST_DEFAULT : longest;
+}
+
+/* The logits of all positions of a chunk are an output: a chunk that keeps them small. */
+static int64_t score_chunk(const struct function *decode, int64_t largest)
+{
+    const struct type *logits = &decode->bindings.items[0].value->type;
+    int64_t best = chunks[0];
+    for (int i = 0; i < CHUNK_COUNT && chunks[i] <= largest; i++)
+        if (chunks[i] * (int64_t)type_bytes(logits) <= SCORE_BYTES)
+            best = chunks[i];
+    return best;
+}
+
+static void lower_generate(struct job *job, struct description *description)
+{
+    int64_t length = job->options->max_length ? job->options->max_length : default_length(job);
+    struct function *decode = lower_role(job, description, "decode", 1, 1, false);
+    int64_t largest = chunks[0];
+    for (int i = 0; i < CHUNK_COUNT; i++) {
+        if (i > 0 && chunks[i - 1] >= length)
+            break;
+        largest = chunks[i];
+        lower_role(job, description, "prefill", largest, largest, false);
+    }
+    if (decode->bindings.count == 1) {
+        int64_t chunk = score_chunk(decode, largest);
+        lower_role(job, description, "score", chunk, chunk, false);
+    }
+    job->pipeline.max_length = length;
+    job->pipeline.max_chunk = largest;
+}
+
+static void lower_description(struct job *job, struct description *description)
+{
+    job->pipeline.task = choose_task(job);
+    job->module = module_create(job->arena, description_name(description));
+    switch (job->pipeline.task) {
+    case TASK_generate: lower_generate(job, description); break;
+    case TASK_fit: lower_role(job, description, "fit", 0, job->options->seq, true); /* fall through */
+    case TASK_predict:
+        lower_role(job, description, "predict", 0, job->options->seq, false);
+        break;
+    }
+}
+
+/* --- the three kinds of MODEL --- */
+
+static void open_directory(struct job *job, const char *path)
+{
+    job->directory = model_directory_open(job->arena, path);
+    const char *type = job->options->model_type ? job->options->model_type
+                                                : model_directory_type(job->directory);
+    struct description *description = description_find(job->arena, type);
+    if (!description)
+        fatal(MODEL_TYPE_UNKNOWN, type, path);
+    lower_description(job, description);
+    config_warn_unknown(job->directory->config);
+    if (job->directory->weights && job->options->init != CHOICE_INIT_random)
+        bind_checkpoint(job->module, job->directory);
+    else if (job->options->init == CHOICE_INIT_random)
+        bind_random(job->module, job->pipeline.compute);
+    else
+        fatal(NO_CHECKPOINT, path);
+    job->random_weights = job->options->init == CHOICE_INIT_random;
+}
+
+static void open_ir(struct job *job, uint32_t source)
+{
+    job->module = ir_parse(job->arena, source);
+    ir_verify(job->module, job->module->stage, true);
+    job->pipeline.task = choose_task(job);
+    for (size_t i = 0; i < job->module->functions.count; i++) {
+        const char *role =
+            attributes_text(&job->module->functions.items[i]->attributes, ATTRIBUTE_role);
+        if (role && strcmp(role, "fit") == 0)
+            job->pipeline.task = TASK_fit;
+        if (role && strcmp(role, "decode") == 0)
+            job->pipeline.task = TASK_generate;
+    }
+    job->pipeline.max_length = job->options->max_length ? job->options->max_length
+                                                        : LONGEST_DEFAULT;
+    job->pipeline.max_chunk = chunks[CHUNK_COUNT - 1];
+    job->random_weights = true;
+    for (size_t i = 0; i < job->module->weights.count; i++)
+        job->random_weights &= !node_text(job->module->weights.items[i], file);
+}
+
+static void open_text(struct job *job, const char *path)
+{
+    size_t length;
+    const char *text = file_read(job->arena, path, LARGEST_TEXT, &length);
+    uint32_t source = diag_add_source(path, text, length);
+    if (length >= 3 && memcmp(text, "ir ", 3) == 0) {
+        open_ir(job, source);
+        return;
+    }
+    lower_description(job, description_parse(job->arena, source));
+    bind_random(job->module, job->pipeline.compute);
+    job->random_weights = true;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+/* "mistral" of "models/mistral/" and of "mistral.model". */
+static const char *base_name(struct arena *arena, const char *path)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    size_t start = length;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    char *name = arena_copy(arena, path + start, length - start);
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name && (strcmp(dot, ".model") == 0 || strcmp(dot, ".ir") == 0))
+        *dot = '\0';
+    return name;
+}
+
+struct job job_open(struct arena *arena, const struct options *options)
+{
+    struct job job = {.arena = arena, .options = options};
+    const char *path = options->arguments[0];
+    job.name = base_name(arena, path);
+    job.pipeline.compute = options->dtype == CHOICE_DTYPE_bf16 ? DTYPE_bf16 : DTYPE_f32;
+    job.pipeline.verify = options->verify;
+    job.pipeline.time = options->time;
+    choose_target(&job);
+    if (is_directory(path))
+        open_directory(&job, path);
+    else
+        open_text(&job, path);
+    return job;
+}
+
+/* --from PASS: as if the pass before it had just run. */
+static const char *stage_before(const char *pass)
+{
+    const char *before = "lower", *name;
+    for (int i = 0; (name = pipeline_pass_name(i)); i++) {
+        if (strcmp(name, pass) == 0)
+            return before;
+        before = name;
+    }
+    fatal(PASS_UNKNOWN, pass);
+}
+
+void job_run(struct job *job)
+{
+    if (job->options->from)
+        job->module->stage = stage_before(job->options->from);
+    pipeline_run(job->module, &job->pipeline, job->options->after);
+    job->module->target = job->pipeline.target->name;
+}

@@ -1,0 +1,32 @@
+/*
+ * What the commands on a MODEL share: from the argument to a lowered module and the options of
+ * its pipeline. A MODEL is a directory in the layout of Hugging Face, a .model description, or
+ * IR text that an earlier command printed.
+ */
+#ifndef SINTER_JOB_H
+#define SINTER_JOB_H
+
+#include "compiler/frontends/huggingface.h"
+#include "compiler/language/language.h"
+#include "compiler/options.h"
+#include "compiler/pipeline.h"
+#include "compiler/toolchain/toolchain.h"
+
+struct job {
+    struct arena *arena;
+    const struct options *options;
+    struct module *module;
+    struct pipeline_options pipeline;
+    const struct toolchain_target *cpu;
+    const char *name;                  /* of the model, for files and messages */
+    struct model_directory *directory; /* NULL unless MODEL is one */
+    bool random_weights;
+};
+
+/* Opens options->arguments[0] and lowers it. Fatal on any failure. */
+struct job job_open(struct arena *arena, const struct options *options);
+
+/* Runs the passes that --from and --after ask for; all if they do not. */
+void job_run(struct job *job);
+
+#endif

@@ -1,0 +1,130 @@
+/* The table of passes and the loop over it: see pipeline.h. */
+#include "compiler/pipeline.h"
+
+#include "passes/passes.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void run_simplify(struct module *module, const struct pipeline_options *options)
+{
+    (void)options;
+    pass_simplify(module);
+}
+
+static void run_grad(struct module *module, const struct pipeline_options *options)
+{
+    (void)options;
+    pass_grad(module);
+}
+
+static void run_optimizer(struct module *module, const struct pipeline_options *options)
+{
+    (void)options;
+    pass_optimizer(module);
+}
+
+static void run_decode(struct module *module, const struct pipeline_options *options)
+{
+    pass_decode(module, &(struct decode_options){options->max_length, options->max_chunk});
+}
+
+static void run_cast(struct module *module, const struct pipeline_options *options)
+{
+    pass_cast(module, options->compute);
+}
+
+static void run_layout(struct module *module, const struct pipeline_options *options)
+{
+    (void)options;
+    pass_layout(module);
+}
+
+static void run_fuse(struct module *module, const struct pipeline_options *options)
+{
+    pass_fuse(module, options->target);
+}
+
+static void run_schedule(struct module *module, const struct pipeline_options *options)
+{
+    (void)options;
+    pass_schedule(module);
+}
+
+static void run_tile(struct module *module, const struct pipeline_options *options)
+{
+    pass_tile(module, options->target);
+}
+
+static void run_plan(struct module *module, const struct pipeline_options *options)
+{
+    (void)options;
+    pass_plan(module);
+}
+
+enum { ALL = 1 << TASK_generate | 1 << TASK_predict | 1 << TASK_fit };
+
+static const struct pass {
+    const char *name;
+    void (*run)(struct module *, const struct pipeline_options *);
+    unsigned tasks;
+} passes[] = {
+    {"simplify", run_simplify, ALL},
+    {"grad", run_grad, 1 << TASK_fit},
+    {"optimizer", run_optimizer, 1 << TASK_fit},
+    {"decode", run_decode, 1 << TASK_generate},
+    {"cast", run_cast, ALL},
+    {"clean", run_simplify, ALL}, /* what grad, decode and cast left behind */
+    {"layout", run_layout, ALL},
+    {"fuse", run_fuse, ALL},
+    {"schedule", run_schedule, ALL},
+    {"tile", run_tile, ALL},
+    {"plan", run_plan, ALL},
+};
+
+enum { PASS_COUNT = sizeof passes / sizeof *passes };
+
+const char *pipeline_pass_name(int index)
+{
+    return index < PASS_COUNT ? passes[index].name : NULL;
+}
+
+/* The number of a pass; -1 for "lower". */
+static int find_pass(const char *name)
+{
+    for (int i = 0; i < PASS_COUNT; i++)
+        if (strcmp(passes[i].name, name) == 0)
+            return i;
+    if (strcmp(name, "lower") == 0)
+        return -1;
+    fatal(PASS_UNKNOWN, name);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void run_pass(struct module *module, const struct pass *pass,
+                     const struct pipeline_options *options)
+{
+    double begin = seconds();
+    pass->run(module, options);
+    module->stage = pass->name;
+    if (options->verify)
+        ir_verify(module, pass->name, false);
+    if (options->time)
+        fprintf(stderr, "%-10s %8.1f ms\n", pass->name, 1e3 * (seconds() - begin));
+}
+
+void pipeline_run(struct module *module, const struct pipeline_options *options,
+                  const char *after)
+{
+    int last = after ? find_pass(after) : PASS_COUNT - 1;
+    for (int i = find_pass(module->stage) + 1; i <= last; i++)
+        if (passes[i].tasks >> options->task & 1)
+            run_pass(module, &passes[i], options);
+}

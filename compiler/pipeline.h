@@ -1,0 +1,33 @@
+/*
+ * The order of the passes, as a table: what `--after` and `--from` name, what runs for a task,
+ * what is verified and timed.
+ */
+#ifndef SINTER_PIPELINE_H
+#define SINTER_PIPELINE_H
+
+#include "ir/ir.h"
+#include "ir/target.h"
+
+enum task { TASK_generate, TASK_predict, TASK_fit };
+
+struct pipeline_options {
+    enum task task;
+    enum dtype compute;
+    int64_t max_length, max_chunk; /* of generate */
+    const struct target *target;
+    bool verify; /* after every pass */
+    bool time;   /* print what each pass took, to standard error */
+};
+
+/* The name of pass `index` in order; NULL after the last. "lower", the stage of a module that no
+ * pass has seen, is none of them. */
+const char *pipeline_pass_name(int index);
+
+/*
+ * Runs the passes behind the module's stage, those that the task needs, up to and including
+ * `after` (NULL: all). Fatal if there is no such pass.
+ */
+void pipeline_run(struct module *module, const struct pipeline_options *options,
+                  const char *after);
+
+#endif
