@@ -14,4 +14,8 @@ rt_status weights_find(const char *given, const char *recorded, const char *firs
 /* Allocates and draws all weights of the program: philox.h. */
 rt_status weights_draw(const struct rt_program *program, struct rt_weights *weights);
 
+/* Elements first .. first + count - 1 of a random weight of a floating type, as stored. */
+void weights_fill(const struct rt_weight *weight, rt_u64 seed, rt_u64 first, rt_u64 count,
+                  void *out);
+
 #endif

@@ -17,22 +17,24 @@ enum { TILE = 1 << 16, PIECE = 1 << 10, ALIGNMENT = 64 };
 struct fill {
     const struct rt_weight *weight;
     rt_u64 seed, elements;
-    float scale;
     rt_u8 *out;
 };
 
-/* Elements first .. first + count - 1 (at most PIECE) of the fill. */
-static void fill_piece(const struct fill *fill, rt_u64 first, rt_u64 count)
+void weights_fill(const struct rt_weight *weight, rt_u64 seed, rt_u64 first, rt_u64 count,
+                  void *out)
 {
     uint16_t drawn[PIECE];
-    const struct rt_weight *weight = fill->weight;
-    rt_u8 *out = fill->out + first * rt_dtype_size(weight->dtype);
-    if (weight->initializer != 0)
-        rt_random_fill_bf16(fill->seed, weight->ordinal, first, count, fill->scale, drawn);
-    else
-        for (rt_u64 i = 0; i < count; i++)
-            drawn[i] = rt_bf16_of_f32(weight->constant);
-    rt_convert(out, weight->dtype, drawn, RT_BF16, count);
+    float scale = rt_random_scale(weight->initializer);
+    unsigned size = rt_dtype_size(weight->dtype);
+    for (rt_u64 done = 0, piece; done < count; done += piece) {
+        piece = count - done < PIECE ? count - done : PIECE;
+        if (weight->initializer != 0)
+            rt_random_fill_bf16(seed, weight->ordinal, first + done, piece, scale, drawn);
+        else
+            for (rt_u64 i = 0; i < piece; i++)
+                drawn[i] = rt_bf16_of_f32(weight->constant);
+        rt_convert((rt_u8 *)out + done * size, weight->dtype, drawn, RT_BF16, piece);
+    }
 }
 
 static void fill_tiles(void *const *operands, rt_i64 begin, rt_i64 end)
@@ -41,8 +43,8 @@ static void fill_tiles(void *const *operands, rt_i64 begin, rt_i64 end)
     rt_u64 first = (rt_u64)begin * TILE, last = (rt_u64)end * TILE;
     if (last > fill->elements)
         last = fill->elements;
-    for (; first < last; first += PIECE)
-        fill_piece(fill, first, last - first < PIECE ? last - first : PIECE);
+    weights_fill(fill->weight, fill->seed, first, last - first,
+                 fill->out + first * rt_dtype_size(fill->weight->dtype));
 }
 
 static void draw_all(const struct rt_program *program, struct rt_weights *weights,
@@ -51,8 +53,8 @@ static void draw_all(const struct rt_program *program, struct rt_weights *weight
     rt_u8 *next = weights->memory;
     for (rt_u32 i = 0; i < program->weight_count; i++) {
         const struct rt_weight *weight = &program->weights[i];
-        struct fill fill = {weight, program->random_seed, weight->bytes / rt_dtype_size(weight->dtype),
-                            rt_random_scale(weight->initializer), next};
+        struct fill fill = {weight, program->random_seed,
+                            weight->bytes / rt_dtype_size(weight->dtype), next};
         void *operand = &fill;
         rt_pool_run(pool, fill_tiles, &operand, (rt_i64)((fill.elements + TILE - 1) / TILE));
         weights->data[i] = next;
