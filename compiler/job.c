@@ -167,6 +167,7 @@ static void open_directory(struct job *job, const char *path)
 
 static void open_ir(struct job *job, uint32_t source)
 {
+    job->from_ir = true;
     job->module = ir_parse(job->arena, source);
     ir_verify(job->module, job->module->stage, true);
     job->pipeline.task = choose_task(job);

@@ -20,6 +20,7 @@ struct job {
     const struct toolchain_target *cpu;
     const char *name;                  /* of the model, for files and messages */
     struct model_directory *directory; /* NULL unless MODEL is one */
+    bool from_ir; /* MODEL is IR text */
     bool random_weights;
 };
 

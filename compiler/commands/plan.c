@@ -1,0 +1,94 @@
+/* `sinter plan`: the memory that a program will need, by class, before anything runs. */
+#include "compiler/job.h"
+#include "passes/lifetimes.h"
+#include "runtime/json_write.h"
+
+#include <stdio.h>
+
+/* Bytes by class. Weights stay in their files; the rest is one arena, where the scratch of the
+ * functions is overlaid. */
+struct memory {
+    uint64_t weights, states, inputs, scratch;
+};
+
+static struct memory count(const struct module *module)
+{
+    struct memory memory = {.states = module->state_bytes};
+    for (size_t i = 0; i < module->weights.count; i++)
+        memory.weights += type_bytes(&module->weights.items[i]->results[0].type);
+    for (size_t f = 0; f < module->functions.count; f++)
+        for (size_t i = 0; i < module->functions.items[f]->params.count; i++)
+            memory.inputs += arena_round(
+                type_bytes(&module->functions.items[f]->params.items[i]->results[0].type));
+    memory.scratch = module->arena_bytes - memory.states - memory.inputs;
+    return memory;
+}
+
+/* What a function's values would take side by side, and the most that is alive at once. */
+static void function_memory(struct module *module, const struct function *function,
+                            uint64_t *out_sum, uint64_t *out_alive)
+{
+    struct lifetimes lifetimes = find_lifetimes(module, function);
+    *out_sum = *out_alive = 0;
+    for (int kernel = 0; kernel < (int)function->kernels.count; kernel++) {
+        uint64_t alive = 0;
+        for (size_t i = 0; i < lifetimes.list.count; i++) {
+            const struct lifetime *lifetime = &lifetimes.list.items[i];
+            if (lifetime->first <= kernel && kernel <= lifetime->last)
+                alive += lifetime->bytes;
+        }
+        *out_alive = alive > *out_alive ? alive : *out_alive;
+    }
+    for (size_t i = 0; i < lifetimes.list.count; i++)
+        *out_sum += lifetimes.list.items[i].bytes;
+}
+
+static void print_bytes(const char *what, uint64_t bytes, const char *remark)
+{
+    printf("%-10s %12.3f MB  %s\n", what, (double)bytes / 1e6, remark);
+}
+
+static void print_plan(struct module *module, const struct memory *memory)
+{
+    print_bytes("weights", memory->weights, "in the checkpoint's file, mapped, not copied");
+    print_bytes("states", memory->states, "kept between calls: caches, parameters, moments");
+    print_bytes("inputs", memory->inputs, "of all functions");
+    print_bytes("scratch", memory->scratch, "of the largest function; the others overlay it");
+    print_bytes("arena", module->arena_bytes, "states + inputs + scratch, allocated once");
+    printf("\n%-16s %8s %14s %14s %14s\n", "function", "kernels", "side by side", "alive at once",
+           "");
+    for (size_t f = 0; f < module->functions.count; f++) {
+        const struct function *function = module->functions.items[f];
+        uint64_t sum, alive;
+        function_memory(module, function, &sum, &alive);
+        printf("%-16s %8zu %11.3f MB %11.3f MB\n", function->name, function->kernels.count,
+               (double)sum / 1e6, (double)alive / 1e6);
+    }
+}
+
+static void write_plan(const struct module *module, const struct memory *memory)
+{
+    struct rt_json_writer json;
+    rt_json_write_open(&json, stdout, true);
+    rt_json_write_object(&json, NULL);
+    rt_json_write_unsigned(&json, "weights", memory->weights);
+    rt_json_write_unsigned(&json, "states", memory->states);
+    rt_json_write_unsigned(&json, "inputs", memory->inputs);
+    rt_json_write_unsigned(&json, "scratch", memory->scratch);
+    rt_json_write_unsigned(&json, "arena", module->arena_bytes);
+    rt_json_write_end(&json);
+}
+
+int command_plan(const struct options *options)
+{
+    struct arena *arena = arena_create();
+    struct job job = job_open(arena, options);
+    job_run(&job);
+    struct memory memory = count(job.module);
+    if (options->json)
+        write_plan(job.module, &memory);
+    else
+        print_plan(job.module, &memory);
+    arena_destroy(arena);
+    return EXIT_OK;
+}
