@@ -54,12 +54,22 @@ static struct attributes one_position(struct copier *c, const struct value *valu
     return attributes;
 }
 
+/* The operand of a copy: what repeats along the sequence axis is cut to one of its rows. */
+static struct value *copy_operand(struct copier *c, const struct value *of, int index)
+{
+    struct value *operand = of->node->operands[index];
+    int axis = c->axes[of->id];
+    bool repeats = op_info(of->node->op)->kind == KIND_EW && c->axes[operand->id] < 0 &&
+                   operand->type.rank > axis && operand->type.dims[axis] != 1;
+    return repeats ? build_slice(c->builder, operand, axis, 0, 1) : copy_value(c, operand);
+}
+
 static struct value *copy_node(struct copier *c, struct value *value)
 {
     const struct node *node = value->node;
     struct value *operands[MAX_RANK * MAX_RANK];
     for (int i = 0; i < node->operand_count; i++)
-        operands[i] = copy_value(c, node->operands[i]);
+        operands[i] = copy_operand(c, value, i);
     if (node->op == OP_attention)
         operands[3] = last_query(c, node->operands[3]);
     c->builder->location = node->location;
