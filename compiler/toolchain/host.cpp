@@ -150,6 +150,7 @@ bool compile(const char *Name, llvm::StringRef Source, llvm::ArrayRef<const char
              llvm::SmallVectorImpl<char> &Object, llvm::raw_ostream &Messages)
 {
     clang::CompilerInstance Clang;
+    Clang.setVerboseOutputStream(llvm::nulls());
     auto Printer = std::make_unique<clang::TextDiagnosticPrinter>(
         Messages, new clang::DiagnosticOptions);
     Clang.createDiagnostics(Printer.release());
@@ -185,9 +186,27 @@ bool host_cpu_known(const char *cpu)
 
 bool host_cpu_named_has(const char *cpu, const char *feature)
 {
-    llvm::SmallVector<llvm::StringRef, 64> Features;
-    llvm::X86::getFeaturesForCPU(cpu, Features);
-    return llvm::is_contained(Features, llvm::StringRef(feature));
+    llvm::SmallVector<llvm::StringRef, 64> Listed;
+    llvm::StringMap<bool> Features;
+    llvm::X86::getFeaturesForCPU(cpu, Listed);
+    for (llvm::StringRef Name : Listed) {
+        Features[Name] = true;
+        llvm::X86::updateImpliedFeatures(Name, true, Features);
+    }
+    return Features.lookup(feature);
+}
+
+void host_cpu_settle(const char *const *names, bool *on, size_t count)
+{
+    llvm::StringMap<bool> Features;
+    for (bool Enabled : {true, false})
+        for (size_t I = 0; I < count; I++)
+            if (on[I] == Enabled) {
+                Features[names[I]] = Enabled;
+                llvm::X86::updateImpliedFeatures(names[I], Enabled, Features);
+            }
+    for (size_t I = 0; I < count; I++)
+        on[I] = Features.lookup(names[I]);
 }
 
 void host_cpu_each(void (*visit)(void *context, const char *name), void *context)

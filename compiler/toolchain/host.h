@@ -28,6 +28,10 @@ bool host_cpu_has(const char *feature);
 bool host_cpu_known(const char *cpu);
 bool host_cpu_named_has(const char *cpu, const char *feature);
 
+/* Makes a choice of features consistent, as Clang would: whatever needs an absent feature is
+ * switched off too. */
+void host_cpu_settle(const char *const *names, bool *on, size_t count);
+
 /* Calls visit(context, name) for each 64-bit x86 CPU, or each feature of a CPU. */
 void host_cpu_each(void (*visit)(void *context, const char *name), void *context);
 void host_cpu_features_each(const char *cpu, void (*visit)(void *context, const char *name),

@@ -15,9 +15,9 @@ static const char *const checkable[] = {
 
 enum { CHECKABLE = sizeof checkable / sizeof *checkable };
 
-/* Part of every 64-bit system, or of no use to generated code: never switched off, as other
- * features imply them. */
-static const char *const neutral[] = {"64bit", "x87", "crc32", "xsave"};
+/* Part of a checkable feature (AVX-512's full width, the CRC of SSE 4.2) or of every 64-bit
+ * system: never switched off. */
+static const char *const neutral[] = {"64bit", "x87", "crc32", "evex512", "xsave"};
 
 struct switches {
     struct arena *arena;
@@ -46,26 +46,33 @@ static void switch_off_uncheckable(void *context, const char *feature)
         add_feature_switch(context, '-', feature);
 }
 
+/* LLVM's tables leave out what every 64-bit CPU has. */
 static bool cpu_has(const char *cpu, bool native, const char *feature)
 {
+    if (strcmp(feature, "sse2") == 0)
+        return true;
     return native ? host_cpu_has(feature) : host_cpu_named_has(cpu, feature);
 }
 
-/* Negative switches first: each also takes away what implies it, each positive one adds what
- * it implies. */
+/* Positive switches first: each adds what it implies. Each negative one then takes away what
+ * implies it. */
 static void add_feature_switches(struct switches *switches, struct toolchain_target *target,
                                  bool native)
 {
+    bool on[CHECKABLE];
     ARRAY_OF(const char *) features = {0};
-    host_cpu_features_each(target->cpu, switch_off_uncheckable, switches);
     for (size_t i = 0; i < CHECKABLE; i++)
-        if (!cpu_has(target->cpu, native, checkable[i]))
-            add_feature_switch(switches, '-', checkable[i]);
+        on[i] = cpu_has(target->cpu, native, checkable[i]);
+    host_cpu_settle(checkable, on, CHECKABLE);
     for (size_t i = 0; i < CHECKABLE; i++)
-        if (cpu_has(target->cpu, native, checkable[i])) {
+        if (on[i]) {
             add_feature_switch(switches, '+', checkable[i]);
             array_push(switches->arena, &features, checkable[i]);
         }
+    for (size_t i = 0; i < CHECKABLE; i++)
+        if (!on[i])
+            add_feature_switch(switches, '-', checkable[i]);
+    host_cpu_features_each(target->cpu, switch_off_uncheckable, switches);
     array_push(switches->arena, &features, NULL);
     target->features = features.items;
     target->feature_count = features.count - 1;

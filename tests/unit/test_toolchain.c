@@ -1,0 +1,354 @@
+/*
+ * Compiling and linking in process: a program is made and run, errors come back as text, objects
+ * repeat byte for byte, threads do not disturb each other, and writing fails cleanly.
+ */
+#include "compiler/toolchain/toolchain.h"
+#include "ir/base/diag.h"
+#include "runtime/cpu_features.h"
+
+#include <dlfcn.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 512, THREADS = 4, ROUNDS = 3 };
+
+static struct arena *arena;
+static char folder[] = "/tmp/sinter-toolchain-XXXXXX";
+
+static char *in_folder(const char *name)
+{
+    return arena_printf(arena, "%s/%s", folder, name);
+}
+
+/* Compiles a text for a CPU; the test fails with Clang's words if it does not compile. */
+static struct object compile_for(const char *cpu, const char *source)
+{
+    struct object object;
+    char *errors;
+    enum toolchain_status status =
+        toolchain_compile(source, strlen(source), toolchain_target(arena, cpu), &object, &errors);
+    if (status != TOOLCHAIN_OK)
+        fail_msg("%s", errors);
+    assert_string_equal(errors, "");
+    free(errors);
+    return object;
+}
+
+/* An emitted program without functions: `info` describes it. */
+static char *program_text(const char *model)
+{
+    const struct embedded_file *header = toolchain_file("program.h");
+    return arena_printf(arena,
+                        "%.*s\nstatic const char *const features[] = {0};\n"
+                        "const struct rt_program rt_program = {.version = RT_PROGRAM_VERSION,\n"
+                        "    .compiler = \"test\", .model = \"%s\", .task = \"generate\",\n"
+                        "    .dtype = \"f32\", .cpu = \"x86-64\", .cpu_features = features,\n"
+                        "    .batch = 1, .max_length = 8, .weights_path = \"\", .bos_id = -1};\n",
+                        (int)header->length, header->text, model);
+}
+
+/* The exit code of a shell command, and the start of what it prints. */
+static int run(const char *command, char *output, size_t capacity)
+{
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t length = fread(output, 1, capacity - 1, pipe);
+    output[length] = '\0';
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void links_a_program_that_runs(void **state)
+{
+    (void)state;
+    struct object object = compile_for("native", program_text("marble"));
+    char *path = in_folder("program"), output[4096];
+    toolchain_link_executable(&object, 1, path);
+    assert_int_equal(run(arena_printf(arena, "%s info 2>&1", path), output, sizeof output), 0);
+    assert_non_null(strstr(output, "marble"));
+    run(arena_printf(arena, "ldd %s", path), output, sizeof output);
+    int lines = 0;
+    for (char *at = output; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_true(lines >= 3 && lines <= 4); /* vdso, libc, the loader, and libm where used */
+    assert_non_null(strstr(output, "libc.so.6"));
+    assert_null(strstr(output, "not found"));
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size < 3 << 20);
+    toolchain_free_objects(&object, 1);
+}
+
+static void same_source_gives_same_bytes(void **state)
+{
+    (void)state;
+    struct object first = compile_for("x86-64-v3", program_text("a"));
+    struct object second = compile_for("x86-64-v3", program_text("a"));
+    assert_int_equal(first.length, second.length);
+    assert_memory_equal(first.bytes, second.bytes, first.length);
+    toolchain_free_objects(&first, 1);
+    toolchain_free_objects(&second, 1);
+}
+
+static void links_a_library(void **state)
+{
+    (void)state;
+    struct object object =
+        compile_for("x86-64-v2", "float expf(float);\n"
+                                 "__attribute__((visibility(\"default\")))\n"
+                                 "float sinter_twice_exp(float x) { return 2 * expf(x); }\n"
+                                 "float hidden(float x) { return x; }\n");
+    char *path = in_folder("library.so");
+    toolchain_link_shared(&object, 1, path);
+    void *library = dlopen(path, RTLD_NOW);
+    if (!library)
+        fail_msg("%s", dlerror());
+    float (*function)(float);
+    *(void **)&function = dlsym(library, "sinter_twice_exp");
+    assert_non_null(function);
+    assert_true(function(0) == 2.0f);
+    assert_null(dlsym(library, "hidden"));
+    dlclose(library);
+    toolchain_free_objects(&object, 1);
+}
+
+static void refuses_wrong_source(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "int f(void) { return undeclared; }",
+        "#include <stdio.h>\n",
+        "#include \"/etc/passwd\"\n",
+        "#embed \"/etc/passwd\"\n",
+        "int f(void) { __builtin_ia32_dpbf16ps_512; }",
+        "\xff\xfe\x00(((((((",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct object object;
+        char *errors;
+        enum toolchain_status status =
+            toolchain_compile(wrong[i], strlen(wrong[i]), toolchain_target(arena, "x86-64"),
+                              &object, &errors);
+        assert_int_equal(status, TOOLCHAIN_REJECTED);
+        assert_non_null(strstr(errors, "error:"));
+        assert_null(object.bytes);
+        free(errors);
+    }
+}
+
+/* What Clang's back end cannot do ends it by a fatal error, which must come back. */
+static void survives_a_failure_inside(void **state)
+{
+    (void)state;
+    const char *source = "void f(void) { __asm__(\".if 1\"); }\n"
+                         "void g(void) { register long x __asm__(\"rax\");\n"
+                         "    __asm__ volatile(\"\" : \"=r\"(x) : : \"bogus\"); }\n";
+    struct object object;
+    char *errors;
+    enum toolchain_status status = toolchain_compile(
+        source, strlen(source), toolchain_target(arena, "x86-64"), &object, &errors);
+    assert_int_not_equal(status, TOOLCHAIN_OK);
+    free(errors);
+    object = compile_for("x86-64", "int still_works;");
+    toolchain_free_objects(&object, 1);
+}
+
+static void *compile_rounds(void *failures)
+{
+    const struct toolchain_target *target = *(const struct toolchain_target **)failures;
+    const char *source = "typedef float v8 __attribute__((vector_size(32)));\n"
+                         "void k(v8 *a, const v8 *b, long n)\n"
+                         "{ for (long i = 0; i < n; i++) a[i] += b[i] * b[n - i]; }\n";
+    size_t failed = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct object object;
+        char *errors;
+        failed += toolchain_compile(source, strlen(source), target, &object, &errors) != 0;
+        free(errors);
+        toolchain_free_objects(&object, 1);
+    }
+    return (void *)failed;
+}
+
+static void compiles_on_several_threads(void **state)
+{
+    (void)state;
+    const struct toolchain_target *target = toolchain_target(arena, "x86-64-v3");
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, compile_rounds, &target), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    struct toolchain_source sources[5];
+    struct object objects[5];
+    for (int i = 0; i < 5; i++) {
+        char *text = arena_printf(arena, "int value_%d = %d;", i, i);
+        sources[i] = (struct toolchain_source){"values.c", text, strlen(text)};
+    }
+    toolchain_compile_all(sources, 5, target, 2, in_folder("many"), objects);
+    for (int i = 0; i < 5; i++)
+        assert_true(objects[i].length > 0);
+    toolchain_free_objects(objects, 5);
+}
+
+/* The exit code of the process if `action` is fatal, else 0. */
+static int exit_code_of(void (*action)(const char *), const char *argument)
+{
+    jmp_buf trap;
+    int code = setjmp(trap);
+    if (code == 0) {
+        diag_set_trap(&trap);
+        action(argument);
+    }
+    diag_set_trap(NULL);
+    return code;
+}
+
+static void link_to(const char *path)
+{
+    struct object object = compile_for("x86-64",
+                                       "__attribute__((visibility(\"default\")))\n"
+                                         "const char sinter_table[1 << 20] = {1};\n");
+    toolchain_link_shared(&object, 1, path);
+    toolchain_free_objects(&object, 1);
+}
+
+static void compile_wrong(const char *path)
+{
+    struct toolchain_source source = {"wrong.c", "int f(", 6};
+    struct object object;
+    toolchain_compile_all(&source, 1, toolchain_target(arena, "x86-64"), 1, path, &object);
+}
+
+static void take_unknown_cpu(const char *name)
+{
+    toolchain_target(arena, name);
+}
+
+static void failures_have_their_codes(void **state)
+{
+    (void)state;
+    assert_int_equal(exit_code_of(link_to, "/nonexistent/folder/x"), EXIT_FILE);
+    assert_int_equal(exit_code_of(link_to, folder), EXIT_FILE);
+    assert_int_equal(exit_code_of(link_to, "/dev/full"), EXIT_FILE);
+    assert_non_null(strstr(diag_last_message(), strerror(ENOSPC)));
+    assert_int_equal(exit_code_of(take_unknown_cpu, "potato"), EXIT_USAGE);
+    assert_int_equal(exit_code_of(compile_wrong, in_folder("wrong")), EXIT_INTERNAL);
+    char kept[16] = "";
+    FILE *file = fopen(in_folder("wrong.failed.c"), "r");
+    assert_non_null(file);
+    assert_non_null(fgets(kept, sizeof kept, file));
+    fclose(file);
+    assert_string_equal(kept, "int f(");
+}
+
+static void a_full_disk_leaves_nothing(void **state)
+{
+    (void)state;
+    char *place = in_folder("full"), output[256];
+    mkdir(place, 0700);
+    if (mount("none", place, "tmpfs", 0, "size=4k") != 0) {
+        printf("SKIPPED 1 full disk (needs root and a mount)\n");
+        return;
+    }
+    char *path = arena_printf(arena, "%s/x", place);
+    int code = exit_code_of(link_to, path);
+    run(arena_printf(arena, "ls -A %s", place), output, sizeof output);
+    umount(place);
+    assert_int_equal(code, EXIT_FILE);
+    assert_string_equal(output, "");
+}
+
+/* "native" must never ask for a feature that this very machine cannot show at start. */
+static void native_features_are_this_machines(void **state)
+{
+    (void)state;
+    const struct toolchain_target *target = toolchain_target(arena, "native");
+    assert_true(target->feature_count > 0);
+    assert_int_equal(rt_cpu_check(target->features), 0);
+}
+
+static void named_cpus_have_their_features(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cpu, *has, *lacks;
+    } rows[] = {
+        {"x86-64", "sse2", "sse4.2"},      {"x86-64-v2", "sse4.2", "avx"},
+        {"x86-64-v3", "avx2", "avx512f"},  {"x86-64-v4", "avx512f", "avx512bf16"},
+        {"znver4", "avx512bf16", "amx-bf16"}, {"haswell", "fma", "avx512f"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct toolchain_target *target = toolchain_target(arena, rows[i].cpu);
+        if (!toolchain_target_has(target, rows[i].has))
+            fail_msg("%s lacks %s", rows[i].cpu, rows[i].has);
+        if (toolchain_target_has(target, rows[i].lacks))
+            fail_msg("%s has %s", rows[i].cpu, rows[i].lacks);
+    }
+}
+
+/* Every CPU that is offered compiles, without a word from Clang about its switches. */
+static void count_compiling(void *count, const char *cpu)
+{
+    struct object object = compile_for(cpu, "int x;");
+    toolchain_free_objects(&object, 1);
+    *(int *)count += 1;
+}
+
+static void every_cpu_compiles(void **state)
+{
+    (void)state;
+    int count = 0;
+    toolchain_target_each(count_compiling, &count);
+    assert_true(count > 20);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena = arena_create();
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char output[16];
+    run(arena_printf(arena, "rm -rf %s", folder), output, sizeof output);
+    arena_destroy(arena);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(links_a_program_that_runs),
+        cmocka_unit_test(same_source_gives_same_bytes),
+        cmocka_unit_test(links_a_library),
+        cmocka_unit_test(refuses_wrong_source),
+        cmocka_unit_test(survives_a_failure_inside),
+        cmocka_unit_test(compiles_on_several_threads),
+        cmocka_unit_test(failures_have_their_codes),
+        cmocka_unit_test(a_full_disk_leaves_nothing),
+        cmocka_unit_test(native_features_are_this_machines),
+        cmocka_unit_test(named_cpus_have_their_features),
+        cmocka_unit_test(every_cpu_compiles),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
