@@ -27,8 +27,8 @@ static struct value *as_type(struct caster *c, struct value *value, enum dtype d
 /* What an operand of a structured op wants; f32 for all ops that are not products. */
 static enum dtype wanted(const struct caster *c, const struct node *node, int operand)
 {
-    bool bias = node->op == OP_attention && operand == node->operand_count - 1 &&
-                node_int(node, biased);
+    bool bias =
+        node->op == OP_attention && operand == node->operand_count - 1 && node_int(node, biased);
     switch (node->op) {
     case OP_matmul:
     case OP_conv2d:
@@ -109,8 +109,8 @@ static void cast_function(struct module *module, struct function *function, enum
     struct caster c = {rebuild_begin(module, function), compute, NULL, 0};
     /* Casts are made for values of this function's new nodes too: room for each to be new. */
     c.converted_values = module->next_value + (uint32_t)(4 * c.rebuild.old_count);
-    c.converted = arena_array(module->arena, struct value *,
-                              (size_t)c.converted_values * DTYPE_COUNT);
+    c.converted =
+        arena_array(module->arena, struct value *, (size_t)c.converted_values * DTYPE_COUNT);
     for (size_t i = 0; i < c.rebuild.old_count; i++)
         cast_node(&c, c.rebuild.old[i]);
     cast_bindings(&c, function);

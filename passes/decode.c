@@ -58,8 +58,8 @@ static struct value *next_cache(struct step *s, const struct value *fresh, const
     struct builder *b = &s->rebuild.builder;
     if (s->next_cache == d->caches.count) {
         int64_t dims[4] = {fresh->type.dims[0], slots, fresh->type.dims[2], fresh->type.dims[3]};
-        const char *scope = b->scope[0] ? arena_printf(d->module->arena, "%s.%s", b->scope, what)
-                                        : what;
+        const char *scope =
+            b->scope[0] ? arena_printf(d->module->arena, "%s.%s", b->scope, what) : what;
         struct value *state = make_state(b, scope, fresh->type.dtype, 4, dims);
         array_push(d->module->arena, &d->caches, state);
     }
@@ -93,14 +93,13 @@ static void decode_attention(struct step *s, const struct node *old)
     operands[2] = store(s, rebuild_get(&s->rebuild, old->operands[2]), "values", slots, ring);
     operands[3] = s->decoder->pos;
     struct attributes attributes = old->attributes;
-    attributes.items = arena_array(b->module->arena, struct attribute,
-                                   (size_t)old->attributes.count + 2);
+    attributes.items =
+        arena_array(b->module->arena, struct attribute, (size_t)old->attributes.count + 2);
     memcpy(attributes.items, old->attributes.items,
            (size_t)old->attributes.count * sizeof *attributes.items);
     attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_cached, 1);
     attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_ring, ring);
-    struct node *node =
-        build_node(b, OP_attention, operands, 4, attributes, old->results[0].name);
+    struct node *node = build_node(b, OP_attention, operands, 4, attributes, old->results[0].name);
     rebuild_set(&s->rebuild, &old->results[0], &node->results[0]);
 }
 
@@ -141,8 +140,8 @@ static struct value *last_logits(struct step *s, struct value *all, bool whole)
     struct value *one = build_constant(b, DTYPE_i32, 1), *zero = build_constant(b, DTYPE_i32, 0);
     struct value *last = build_binary(b, OP_sub, s->count, one);
     last = build_reshape(b, build_binary(b, OP_max, last, zero), 2, column);
-    struct value *row = whole ? build_gather(b, all, last, 1)
-                              : at_last_position(b, axes, all, last);
+    struct value *row =
+        whole ? build_gather(b, all, last, 1) : at_last_position(b, axes, all, last);
     return build_reshape(b, row, 2, dims);
 }
 
@@ -156,8 +155,7 @@ static void finish_step(struct step *s, struct value *all)
     struct value *logits = last_logits(s, all, score);
     b->location = all->node->location;
     b->scope = "step";
-    struct value *some =
-        build_binary(b, OP_gt, s->count, build_constant(b, DTYPE_i32, 0));
+    struct value *some = build_binary(b, OP_gt, s->count, build_constant(b, DTYPE_i32, 0));
     some = build_broadcast(b, build_reshape(b, some, 2, column), 2, d->logits->type.dims);
     build_store(b, d->logits, build_select(b, some, logits, d->logits));
     struct value *marked[3] = {d->seen, s->tokens, s->count};

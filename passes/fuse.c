@@ -1,6 +1,7 @@
 /* Values into kernels: pass_fuse. */
 #include "ir/build.h"
 #include "passes/fuse_groups.h"
+#include "passes/fuse_move.h"
 #include "passes/passes.h"
 
 #include <stdlib.h>
@@ -9,8 +10,8 @@
 struct fuser {
     struct fuse_graph graph;
     struct groups groups;
-    ARRAY_OF(int) *readers; /* by id of a state's value: positions of computed nodes reading it */
-    bool *escapes;          /* by value id: used outside its kernel */
+    ARRAY_OF(int) * readers; /* by id of a state's value: positions of computed nodes reading it */
+    bool *escapes;           /* by value id: used outside its kernel */
 };
 
 static struct group *group_at(struct fuser *f, int group)
@@ -91,8 +92,8 @@ static int candidates(struct fuser *f, int position, int *out_groups, int room)
             at++;
         if (at < count)
             continue;
-        for (at = count++; at > 0 && group_at(f, out_groups[at - 1])->last <
-                                         group_at(f, group)->last; at--)
+        for (at = count++;
+             at > 0 && group_at(f, out_groups[at - 1])->last < group_at(f, group)->last; at--)
             out_groups[at] = out_groups[at - 1];
         out_groups[at] = group;
     }
@@ -102,8 +103,7 @@ static int candidates(struct fuser *f, int position, int *out_groups, int room)
 static bool try_join(struct fuser *f, int group, int position, const struct value *state)
 {
     if (!groups_accept(&f->groups, group, position) ||
-        !groups_can_join(&f->groups, group, position) ||
-        (state && !may_overwrite(f, group, state)))
+        !groups_can_join(&f->groups, group, position) || (state && !may_overwrite(f, group, state)))
         return false;
     groups_join(&f->groups, group, position);
     return true;
@@ -129,54 +129,6 @@ static void place_node(struct fuser *f, int position)
         run_after_readers(f, position, state);
 }
 
-/* --- loops that one kernel alone reads, each element once, become part of it --- */
-
-static bool is_bound(const struct fuser *f, const struct node *node)
-{
-    for (size_t i = 0; i < f->graph.function->bindings.count; i++)
-        if (f->graph.function->bindings.items[i].value->node == node)
-            return true;
-    return false;
-}
-
-/* The one group that reads values of `loop`, each by one path and at most once an element; -1
- * if there is no such group. */
-static int sole_reader(struct fuser *f, int loop)
-{
-    int reader = -1;
-    unsigned char *used = calloc(f->graph.module->next_value, 1);
-    if (!used)
-        fatal(OUT_OF_MEMORY, (size_t)f->graph.module->next_value);
-    bool sole = true;
-    for (int p = 0; p < f->graph.count && sole; p++) {
-        int group = groups_of(&f->groups, p);
-        for (size_t i = 0; group >= 0 && group != loop && i < f->graph.needs[p].count; i++) {
-            const struct need *need = &f->graph.needs[p].items[i];
-            if (groups_of(&f->groups, fuse_position(&f->graph, need->value)) != loop)
-                continue;
-            sole &= (reader < 0 || reader == group) && need->access <= ACCESS_ONCE &&
-                    need->access != ACCESS_ROW && !f->graph.twice[p] && !used[need->value->id]++;
-            reader = group;
-        }
-    }
-    free(used);
-    return sole ? reader : -1;
-}
-
-static void absorb_loop(struct fuser *f, int loop)
-{
-    const struct group *group = group_at(f, loop);
-    if (group->merged >= 0 || group->skeleton != SKELETON_loop)
-        return;
-    for (size_t i = 0; i < group->nodes.count; i++)
-        if (is_bound(f, f->graph.nodes[group->nodes.items[i]]))
-            return;
-    int reader = sole_reader(f, loop);
-    enum skeleton skeleton = reader < 0 ? SKELETON_none : group_at(f, reader)->skeleton;
-    if (skeleton == SKELETON_loop || skeleton == SKELETON_update || skeleton == SKELETON_mark)
-        groups_take(&f->groups, reader, loop);
-}
-
 /* --- assembly --- */
 
 static void find_escapes(struct fuser *f)
@@ -185,8 +137,7 @@ static void find_escapes(struct fuser *f)
     for (int p = 0; p < f->graph.count; p++)
         for (size_t i = 0; i < f->graph.needs[p].count; i++) {
             const struct value *value = f->graph.needs[p].items[i].value;
-            if (groups_of(&f->groups, fuse_position(&f->graph, value)) !=
-                groups_of(&f->groups, p))
+            if (groups_of(&f->groups, fuse_position(&f->graph, value)) != groups_of(&f->groups, p))
                 f->escapes[value->id] = true;
         }
     for (size_t i = 0; i < f->graph.function->bindings.count; i++)
@@ -208,7 +159,7 @@ static void copy_node(struct assembly *a, int position)
     struct node *node = rebuild_copy(&a->rebuild, old);
     const struct op_info *info = op_info(old->op);
     node->kernel = a->kernel;
-    enum place_kind inside = info->flags & OP_VIEW     ? PLACE_VIEW
+    enum place_kind inside = info->flags & OP_VIEW   ? PLACE_VIEW
                              : node_text(node, blob) ? PLACE_CONSTANT
                                                      : PLACE_REG;
     for (int i = 0; i < info->results; i++) {
@@ -306,8 +257,7 @@ static void fuse_function(struct module *module, struct function *function)
     for (int p = 0; p < f.graph.count; p++)
         if (!f.graph.cheap[p])
             place_node(&f, p);
-    for (int group = 0; group < (int)f.groups.list.count; group++)
-        absorb_loop(&f, group);
+    move_nodes_to_readers(&f.groups);
     find_escapes(&f);
     assemble(&f);
 }

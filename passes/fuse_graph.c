@@ -143,7 +143,8 @@ static void find_needs(struct fuse_graph *graph)
 struct fuse_graph fuse_graph_create(struct module *module, struct function *function)
 {
     struct arena *arena = module->arena;
-    struct fuse_graph graph = {.module = module, .function = function,
+    struct fuse_graph graph = {.module = module,
+                               .function = function,
                                .nodes = function->nodes.items,
                                .count = (int)function->nodes.count};
     size_t count = function->nodes.count + 1;

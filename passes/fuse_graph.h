@@ -27,12 +27,12 @@ struct fuse_graph {
     struct function *function;
     struct node **nodes; /* of the function, in dependency order */
     int count;
-    int *index;   /* by node id: position in nodes, -1 for leaves */
-    bool *cheap;  /* by position */
-    bool *memory; /* by position: a structured op reads it from memory */
-    bool *twice;  /* by position: reaches some value along several paths */
-    ARRAY_OF(struct need) *needs;  /* by position: computed values; empty for cheap nodes */
-    ARRAY_OF(struct need) *states; /* by position: states read */
+    int *index;                     /* by node id: position in nodes, -1 for leaves */
+    bool *cheap;                    /* by position */
+    bool *memory;                   /* by position: a structured op reads it from memory */
+    bool *twice;                    /* by position: reaches some value along several paths */
+    ARRAY_OF(struct need) * needs;  /* by position: computed values; empty for cheap nodes */
+    ARRAY_OF(struct need) * states; /* by position: states read */
 };
 
 struct fuse_graph fuse_graph_create(struct module *module, struct function *function);

@@ -94,8 +94,8 @@ static bool streams_weights(const struct node *node)
     const struct node *filter = node->operands[1]->node;
     if (filter->op == OP_cast)
         filter = filter->operands[0]->node;
-    return filter->op == OP_weight && filter->results[0].type.rank == 2 &&
-           node_int(node, transb) && !node_int(node, transa) && matmul_rows(node) <= GEMV_ROWS;
+    return filter->op == OP_weight && filter->results[0].type.rank == 2 && node_int(node, transb) &&
+           !node_int(node, transa) && matmul_rows(node) <= GEMV_ROWS;
 }
 
 static enum skeleton skeleton_of(const struct node *node)
@@ -127,8 +127,8 @@ int groups_add(struct groups *groups, int position)
 {
     struct node *node = groups->graph->nodes[position];
     bool reduces = op_info(node->op)->kind == KIND_RED;
-    struct group group = {.skeleton = skeleton_of(node), .first = position, .last = position,
-                          .merged = -1};
+    struct group group = {
+        .skeleton = skeleton_of(node), .first = position, .last = position, .merged = -1};
     group.anchor = op_info(node->op)->kind == KIND_OP ? node : NULL;
     group.domain = reduces ? node->operands[0]->type : node->results[0].type;
     group.reduced = reduces ? reduced_axes(node) : 0;
@@ -151,14 +151,13 @@ static bool dims_reduced(const struct group *group, const struct type *type)
 }
 
 /* In rows: the node runs over the domain, or once a row over what is reduced already. */
-static bool rows_accept(const struct group *group, const struct type *type,
-                        const struct need *need)
+static bool rows_accept(const struct group *group, const struct type *type, const struct need *need)
 {
     const struct type *from = &need->value->type;
     if (type_same_dims(type, &group->domain))
-        return need->access == ACCESS_FLAT ? type_same_dims(from, &group->domain)
-                                           : need->access == ACCESS_ROW &&
-                                                 dims_reduced(group, from);
+        return need->access == ACCESS_FLAT
+                   ? type_same_dims(from, &group->domain)
+                   : need->access == ACCESS_ROW && dims_reduced(group, from);
     return dims_reduced(group, type) && need->access == ACCESS_FLAT && dims_reduced(group, from);
 }
 
@@ -177,8 +176,7 @@ static bool accepts_need(const struct group *group, const struct node *node,
     case SKELETON_conv2d: return pointwise;
     case SKELETON_attention:
     case SKELETON_conv2d_input:
-    case SKELETON_conv2d_filter:
-        return pointwise && (node->op == OP_cast || node->op == OP_copy);
+    case SKELETON_conv2d_filter: return pointwise && (node->op == OP_cast || node->op == OP_copy);
     default: return false;
     }
 }

@@ -91,9 +91,10 @@ static struct value *gumbel(struct sampler *s, struct value *ids, struct value *
     struct value *low = build_reshape(b, build_slice(b, seed, 0, 0, 1), 0, NULL);
     struct value *high = build_reshape(b, build_slice(b, seed, 0, 1, 1), 0, NULL);
     struct value *key = build_binary(b, OP_add, build_reshape(b, row, 2, batch), high);
-    struct value *operands[4] = {wide(s, low), wide(s, key), wide(s, build_reshape(b, pos, 2, batch)),
-                                 ids};
-    struct value *u = &build_node(b, OP_philox, operands, 4, (struct attributes){0}, "u")->results[0];
+    struct value *operands[4] = {wide(s, low), wide(s, key),
+                                 wide(s, build_reshape(b, pos, 2, batch)), ids};
+    struct value *u =
+        &build_node(b, OP_philox, operands, 4, (struct attributes){0}, "u")->results[0];
     u = build_binary(b, OP_max, u, real(s, 0x1p-25));
     struct value *exponential = build_unary(b, OP_neg, build_unary(b, OP_log, u));
     return build_unary(b, OP_neg, build_unary(b, OP_log, exponential));

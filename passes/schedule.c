@@ -64,8 +64,8 @@ static void add_state_edges(struct schedule *s, const struct binding *binding)
 
 static struct schedule schedule_create(struct module *module, struct function *function)
 {
-    struct schedule s = {.module = module, .function = function,
-                         .count = (int)function->kernels.count};
+    struct schedule s = {
+        .module = module, .function = function, .count = (int)function->kernels.count};
     size_t kernels = function->kernels.count + 1;
     s.after = arena_alloc(module->arena, kernels, sizeof *s.after);
     s.reads = arena_alloc(module->arena, kernels, sizeof *s.reads);
@@ -176,8 +176,7 @@ static void order_greedily(struct schedule *s, int *order)
 static void apply(struct schedule *s, const int *order)
 {
     struct function *function = s->function;
-    struct kernel **kernels =
-        arena_array(s->module->arena, struct kernel *, (size_t)s->count + 1);
+    struct kernel **kernels = arena_array(s->module->arena, struct kernel *, (size_t)s->count + 1);
     struct node **nodes = arena_array(s->module->arena, struct node *, function->nodes.count + 1);
     size_t *start = arena_array(s->module->arena, size_t, (size_t)s->count + 2);
     size_t filled = 0;
