@@ -12,15 +12,26 @@ enum interp_mode { INTERP_EXACT, INTERP_ROUNDED };
 
 /*
  * Values of leaves and of what was computed, by value id: tensor->data holds type_elements
- * doubles, row-major. bind() sets leaves (weights, states, params); interp_function computes
- * the outputs and then replaces bound states by their next values.
+ * doubles, row-major. bind() sets leaves (weights, states, params) and copies the numbers;
+ * interp_function computes the outputs and then replaces bound states by their next values.
+ * States that were not bound start as their source weight, or filled with attribute fill.
+ * Running out of memory is fatal.
  */
 struct interp;
 struct interp *interp_create(struct module *module, enum interp_mode mode);
 void interp_bind(struct interp *interp, const struct value *leaf, const double *data);
 void interp_function(struct interp *interp, const struct function *function);
+/* NULL if it was neither bound nor computed. Valid until the next call. */
 const double *interp_value(const struct interp *interp, const struct value *value);
 void interp_destroy(struct interp *interp);
+
+/*
+ * As interp_function, for a planned function: params and states are stored as bytes at their
+ * offsets of one arena, each kernel reads its operands from there and stores its live-outs, and
+ * what no later kernel reads is filled with 0xff: a wrong offset or liveness shows as a wrong
+ * number. interp_value afterwards gives params, states and outputs. ROUNDED only.
+ */
+void interp_function_planned(struct interp *interp, const struct function *function);
 
 /*
  * Evaluates single elements on demand: only what they need is computed. Leaves, and the values

@@ -170,6 +170,9 @@ bool dtype_is_float(enum dtype dtype);
 bool dtype_is_integer(enum dtype dtype);
 /* Rounds to the nearest value of the type (ties to even); integers by truncation. */
 double dtype_round(enum dtype dtype, double value);
+/* Element `index` of an array of that dtype, little-endian (encode.c); storing rounds. */
+double dtype_load(enum dtype dtype, const void *bytes, int64_t index);
+void dtype_store(enum dtype dtype, void *bytes, int64_t index, double number);
 
 struct type type_make(enum dtype dtype, int rank, const int64_t *dims);
 struct type type_scalar(enum dtype dtype);

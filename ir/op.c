@@ -4,33 +4,9 @@
  */
 #include "ir/ir.h"
 
-#include "ir/philox.h"
+#include "ir/intrinsics.h"
 
-#include <math.h>
 #include <string.h>
-
-/* Names that expressions use. They are objects, not macros: texts must show the names. */
-static const double m_infinity = INFINITY;
-static const double m_last = 2147483647; /* after every index */
-
-/* Each intrinsic with two parameters, so that one expansion serves both arities. */
-#define INTRINSIC_1(name, expression) \
-    __attribute__((unused)) static double name(double a) \
-    { \
-        return expression; \
-    }
-#define INTRINSIC_2(name, expression) \
-    __attribute__((unused)) static double name(double a, double b) \
-    { \
-        return expression; \
-    }
-#define INTRINSIC(name, arity, expression) INTRINSIC_##arity(name, (expression))
-#include "ir/intrinsics.def"
-
-static double m_philox(double a, double b, double c, double d)
-{
-    return philox_uniform(a, b, c, d, 0);
-}
 
 #define EW(name, arity, rule, flops, expression, ...) \
     static double reference_##name(double a, double b, double c, double d) \
@@ -41,7 +17,6 @@ static double m_philox(double a, double b, double c, double d)
 #include "ir/ops.def"
 
 /* Tuples stand in parentheses: UNPACK (p0, p1) is their list, TEXT (p0, p1) its text. */
-#define UNPACK(...) __VA_ARGS__
 #define TEXT(...) #__VA_ARGS__
 #define RED(name, parts, result, identity, lift, combine, finish, ...) \
     static void identity_##name(double *p) \
