@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct embedded_file {
-    const char *name; /* base name: "mistral.model" */
+    const char *name; /* base name: "some.model" */
     const char *text; /* not terminated */
     size_t length;
 };
