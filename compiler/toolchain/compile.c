@@ -23,7 +23,7 @@ static const char *const common_switches[] = {
     "-mrelocation-model", "pic", "-pic-level", "2", "-fvisibility=hidden",
     "-vectorize-loops", "-vectorize-slp", "-funroll-loops", "-ffp-contract=fast",
     "-relaxed-aliasing", "-mframe-pointer=none", "-ffunction-sections", "-fdata-sections",
-    "-fno-rounding-math", "-nostdsysteminc", "-nobuiltininc", "-disable-free", "-w",
+    "-fno-rounding-math", "-nostdsysteminc", "-nobuiltininc", "-w",
     "-ferror-limit", "5", "-main-file-name", "program.c", "-x", "c",
 };
 
