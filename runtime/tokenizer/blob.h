@@ -45,6 +45,7 @@ enum rt_piece_attribute {
     RT_PIECE_UNUSED = 16,
     RT_PIECE_CONTROL = 32, /* sentencepiece: says nothing when decoded */
     RT_PIECE_USER = 64,    /* sentencepiece: a user-defined symbol */
+    RT_PIECE_SHOWN = 128,  /* decodes as its row of shown says */
 };
 
 /* How a text is rewritten, cut and put together again: one row per node of tokenizer.json. */
@@ -103,6 +104,12 @@ enum rt_added_flag {
     RT_ADDED_SPECIAL = 8
 };
 
+/* A token that decodes as another text than its piece: an added token as it was normalized. */
+struct rt_shown {
+    int32_t id;
+    uint32_t from, from_length; /* in the text section */
+};
+
 /* SECTION(name, type of an element) */
 #define RT_TOKENIZER_SECTIONS(SECTION) \
     SECTION(piece_end, uint32_t)       /* by id: where its piece ends in pieces */ \
@@ -114,6 +121,7 @@ enum rt_added_flag {
     SECTION(merge_slots, uint32_t)     /* hash table of merges: index + 1; a power of two */ \
     SECTION(byte_ids, int32_t)         /* 256 ids for byte fallback, -1 = none */ \
     SECTION(added, struct rt_added) \
+    SECTION(shown, struct rt_shown)    /* by ascending id */ \
     SECTION(raw_trie, struct rt_trie_node)        /* found before normalization */ \
     SECTION(normalized_trie, struct rt_trie_node) /* found after it */ \
     SECTION(normalize, struct rt_step) \

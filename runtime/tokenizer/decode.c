@@ -352,6 +352,25 @@ static void push_sentencepiece(struct rt_detokenizer *d, int32_t id, const uint8
     d->started |= consumed || d->length > before;
 }
 
+/* What a token says: its piece, or the text that stands for it. */
+static const uint8_t *text_of(const struct rt_tokenizer *tokenizer, int32_t id, size_t *length)
+{
+    const char *piece = rt_tokenizer_piece(tokenizer, id, length);
+    if (!piece || !(rt_section_attributes(tokenizer)[id] & RT_PIECE_SHOWN))
+        return (const uint8_t *)piece;
+    const struct rt_shown *shown = rt_section_shown(tokenizer);
+    size_t low = 0, high = rt_count_shown(tokenizer) - 1;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (shown[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *length = shown[low].from_length;
+    return rt_section_text(tokenizer) + shown[low].from;
+}
+
 void rt_detokenizer_init(struct rt_detokenizer *detokenizer, const struct rt_tokenizer *tokenizer,
                          unsigned flags)
 {
@@ -385,7 +404,7 @@ rt_status rt_detokenizer_push(struct rt_detokenizer *detokenizer, int32_t id, ch
 {
     const struct rt_tokenizer *tokenizer = detokenizer->tokenizer;
     size_t length;
-    const uint8_t *piece = (const uint8_t *)rt_tokenizer_piece(tokenizer, id, &length);
+    const uint8_t *piece = text_of(tokenizer, id, &length);
     begin(detokenizer, buffer, capacity);
     bool shown = (detokenizer->flags & RT_TOKENIZER_SPECIAL) ||
                  !rt_tokenizer_is_special(tokenizer, id);
