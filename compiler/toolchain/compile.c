@@ -30,7 +30,7 @@ static const char *const common_switches[] = {
 enum {
     COMMON_SWITCHES = sizeof common_switches / sizeof *common_switches,
     THREADS_MAX = 64,
-    STACK_BYTES = 16 << 20,
+    STACK_BYTES = 64 << 20,
 };
 
 static const char source_name[] = "program.c";
@@ -116,9 +116,9 @@ static _Noreturn void fail(const struct work *work, const char *path)
     char kept[4096];
     snprintf(kept, sizeof kept, "%s.failed.c", path);
     output_write(kept, work->failed->text, work->failed->length, 0666);
+    fprintf(stderr, "%s", work->errors ? work->errors : "");
     if (work->status == TOOLCHAIN_CRASHED)
         fatal(CLANG_CRASHED, work->failed->name, kept);
-    fprintf(stderr, "%s", work->errors ? work->errors : "");
     fatal(CLANG_REJECTED, work->failed->name, kept);
 }
 

@@ -76,7 +76,7 @@ thread_local std::string LastWords;
 
 void onFatalError(void *, const char *Reason, bool)
 {
-    LastWords = Reason;
+    LastWords = std::string(Reason) + "\n";
     if (auto *Context = llvm::CrashRecoveryContext::GetCurrent())
         Context->HandleExit(FailureExit);
 }

@@ -150,24 +150,6 @@ static void refuses_wrong_source(void **state)
     }
 }
 
-/* The frame pointer in a function without a frame is a fatal error of LLVM's, which would end
- * the process; what comes after it must still compile. */
-static void survives_a_failure_inside(void **state)
-{
-    (void)state;
-    const char *source = "register unsigned long frame __asm__(\"rbp\");\n"
-                         "unsigned long f(void) { return frame; }\n";
-    struct object object;
-    char *errors;
-    enum toolchain_status status = toolchain_compile(
-        source, strlen(source), toolchain_target(arena, "x86-64"), &object, &errors);
-    assert_int_equal(status, TOOLCHAIN_CRASHED);
-    assert_non_null(strstr(errors, "rbp"));
-    free(errors);
-    object = compile_for("x86-64", "int still_works;");
-    toolchain_free_objects(&object, 1);
-}
-
 static void *compile_rounds(void *failures)
 {
     const struct toolchain_target *target = *(const struct toolchain_target **)failures;
@@ -245,11 +227,25 @@ static void link_to(const char *path)
     toolchain_free_objects(&object, 1);
 }
 
-static void compile_wrong(const char *path)
+static void compile_text(const char *text, const char *path)
 {
-    struct toolchain_source source = {"wrong.c", "int f(", 6};
+    struct toolchain_source source = {"wrong.c", text, strlen(text)};
     struct object object;
     toolchain_compile_all(&source, 1, toolchain_target(arena, "x86-64"), 1, path, &object);
+}
+
+static void compile_wrong(const char *path)
+{
+    compile_text("int f(", path);
+}
+
+/* The frame pointer in a function without a frame is a fatal error of LLVM's, which would end
+ * the process by a signal. */
+static void compile_fatal(const char *path)
+{
+    compile_text("register unsigned long frame __asm__(\"rbp\");\n"
+                 "unsigned long f(void) { return frame; }\n",
+                 path);
 }
 
 static void take_unknown_cpu(const char *name)
@@ -273,6 +269,11 @@ static void failures_have_their_codes(void **state)
     assert_non_null(strstr(text, in_folder("wrong.failed.c")));
     read_text("wrong.failed.c", text, sizeof text);
     assert_string_equal(text, "int f(");
+    assert_int_equal(exit_code_of(compile_fatal, in_folder("fatal")), EXIT_INTERNAL);
+    read_text("said", text, sizeof text);
+    assert_non_null(strstr(text, "error: internal error: the compiler inside failed"));
+    read_text("fatal.failed.c", text, sizeof text);
+    assert_non_null(strstr(text, "rbp"));
 }
 
 /* What is left in a file system of 4 KiB after a library of 1 MB did not fit into it. */
@@ -400,7 +401,6 @@ int main(void)
         cmocka_unit_test(same_source_gives_same_bytes),
         cmocka_unit_test(links_a_library),
         cmocka_unit_test(refuses_wrong_source),
-        cmocka_unit_test(survives_a_failure_inside),
         cmocka_unit_test(compiles_on_several_threads),
         cmocka_unit_test(failures_have_their_codes),
         cmocka_unit_test(a_full_disk_leaves_nothing),
