@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int compare_shown(const void *left, const void *right)
+{
+    int32_t a = ((const struct rt_shown *)left)->id, b = ((const struct rt_shown *)right)->id;
+    return a < b ? -1 : a > b;
+}
+
 enum { DECODE_BOUND = 1 << 24 };
 
 /* The arrays of the sections, before they are laid out one after another. */
@@ -134,7 +140,7 @@ struct trie {
     ARRAY_OF(struct rt_trie_node) nodes;
 };
 
-/* Of two equal strings the first counts. */
+/* Of two equal strings the last counts. */
 static void trie_add(struct arena *arena, struct trie *trie, const char *text, size_t length,
                      int32_t value)
 {
@@ -156,7 +162,7 @@ static void trie_add(struct arena *arena, struct trie *trie, const char *text, s
         }
         node = child;
     }
-    if (length && trie->nodes.items[node].value < 0)
+    if (length)
         trie->nodes.items[node].value = value;
 }
 
@@ -187,6 +193,9 @@ static void lay_steps(struct layout *layout)
         draft_unsupported(draft, "more than %d normalizers or pre-tokenizers", DRAFT_STEPS);
     if (draft->decode.count >= RT_DETOKENIZER_STAGES)
         draft_unsupported(draft, "more than %d decoders", RT_DETOKENIZER_STAGES - 1);
+    if (draft->shown.count)
+        qsort(draft->shown.items, draft->shown.count, sizeof *draft->shown.items, compare_shown);
+    SET(layout, shown, draft->shown.items, draft->shown.count);
     SET(layout, normalize, draft->normalize.items, draft->normalize.count);
     SET(layout, split, draft->split.items, draft->split.count);
     SET(layout, decode, draft->decode.items, draft->decode.count);
@@ -202,6 +211,9 @@ static void lay_steps(struct layout *layout)
 static uint64_t decode_bound(const struct draft *draft, size_t longest)
 {
     uint64_t bound = longest > draft->unknown_length ? longest : draft->unknown_length;
+    for (size_t i = 0; i < draft->shown.count; i++)
+        if (bound < draft->shown.items[i].from_length)
+            bound = draft->shown.items[i].from_length;
     bound = 3 * bound + 32; /* every byte as U+FFFD, and an unfinished sequence */
     for (size_t i = 0; i < draft->decode.count; i++) {
         const struct rt_step *step = &draft->decode.items[i];

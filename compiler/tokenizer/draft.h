@@ -43,6 +43,7 @@ struct draft {
     ARRAY_OF(int32_t) before;
     ARRAY_OF(int32_t) after;
     ARRAY_OF(int32_t) eos;
+    ARRAY_OF(struct rt_shown) shown;
     struct str text; /* strings of steps */
     int32_t byte_ids[256];
     int32_t bos, unknown;

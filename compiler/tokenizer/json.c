@@ -133,17 +133,21 @@ static void read_model(struct node model)
         draft->facts &= ~(uint32_t)RT_FACT_WORDS;
 }
 
-/* The id of an added token: the vocabulary's if it is in there, else the file's, which must be
- * the one that the `tokenizers` library would give it. */
-static void add_token_piece(struct node token, struct node_text text, int64_t id, bool special)
+/* Checks the id that the file gives an added token against the one that the `tokenizers`
+ * library gives it: the vocabulary's if it is in there, else the next free one. */
+static void add_token_piece(struct node token, struct node_text text, int64_t id, bool special,
+                            int64_t *next)
 {
     struct draft *draft = token.draft;
     int32_t known = draft_find(draft, text.text, text.length);
-    if (known >= 0 && known != id)
-        draft_invalid(draft, "%s: '%s' has id %d in the vocabulary, %lld here", token.path,
-                      draft_show(draft, text.text, text.length), known, (long long)id);
-    if (known < 0)
+    if (id != (known >= 0 ? known : *next))
+        draft_invalid(draft, "%s: '%s' has id %lld here and %lld by the vocabulary", token.path,
+                      draft_show(draft, text.text, text.length), (long long)id,
+                      known >= 0 ? (long long)known : (long long)*next);
+    if (known < 0) {
         draft_add_piece(draft, id, text.text, text.length, 0, 0);
+        ++*next;
+    }
     if (special)
         draft->pieces.items[id].attributes |= RT_PIECE_SPECIAL;
 }
@@ -181,7 +185,20 @@ static struct node_text normalized(struct draft *draft, struct node_text text)
     return result;
 }
 
-static void read_added_token(struct node token)
+/* A token that was normalized decodes in that form. */
+static void show_normalized(struct draft *draft, int32_t id, struct node_text text)
+{
+    struct rt_shown shown = {id, 0, (uint32_t)text.length};
+    struct draft_piece *piece = &draft->pieces.items[id];
+    if ((piece->length == text.length && memcmp(piece->text, text.text, text.length) == 0) ||
+        (piece->attributes & RT_PIECE_SHOWN))
+        return;
+    piece->attributes |= RT_PIECE_SHOWN;
+    shown.from = draft_string(draft, text.text, text.length, SIZE_MAX);
+    array_push(draft->arena, &draft->shown, shown);
+}
+
+static void read_added_token(struct node token, int64_t *next)
 {
     struct draft *draft = token.draft;
     struct node_text text = node_string(node_get(token, "content"));
@@ -189,12 +206,13 @@ static void read_added_token(struct node token)
         return; /* the library ignores it */
     uint32_t flags = added_flags(token);
     int64_t id = node_int(node_get(token, "id"));
-    add_token_piece(token, text, id, flags & RT_ADDED_SPECIAL);
+    add_token_piece(token, text, id, flags & RT_ADDED_SPECIAL, next);
     bool after = node_bool(node_get(token, "normalized"), !(flags & RT_ADDED_SPECIAL));
     if (text.length > RT_TOKENIZER_ADDED_BYTES)
         draft_unsupported(draft, "%s of %zu bytes, at most %d", token.path, text.length,
                           RT_TOKENIZER_ADDED_BYTES);
     struct node_text seen = after ? normalized(draft, text) : text;
+    show_normalized(draft, (int32_t)id, seen);
     struct draft_added added = {seen.text, seen.length, (int32_t)id, flags, after};
     array_push(draft->arena, &draft->added, added);
 }
@@ -204,8 +222,9 @@ static void read_added_tokens(struct node tokens)
     if (node_count(tokens) > DRAFT_ADDED)
         node_refuse(tokens, "too many");
     draft_expect(tokens.draft, tokens.draft->pieces.count + node_count(tokens));
+    int64_t next = (int64_t)tokens.draft->ids.count;
     for (size_t i = 0; i < node_count(tokens); i++)
-        read_added_token(node_at(tokens, i));
+        read_added_token(node_at(tokens, i), &next);
 }
 
 /* Merges that make special tokens go: text must not become one. */
