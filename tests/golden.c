@@ -147,7 +147,7 @@ static struct outcome run(const char *sinter, const char *command)
     char *line = strdup(command), *words[WORDS];
     posix_spawn_file_actions_t actions;
     pid_t child;
-    int status;
+    int status = 0;
     if (split(line, words) == 0)
         die("an empty command", command);
     const char *program = strcmp(words[0], "sinter") == 0 ? sinter : words[0];
