@@ -177,7 +177,7 @@ static rt_status check_entries(struct index *index)
     return EXIT_OK;
 }
 
-static rt_status read_mapped_index(struct index *index, const uint8_t *map, uint64_t size)
+static rt_status read_all(struct index *index, const char *text, uint64_t size)
 {
     if (size > RT_HEADER_BYTES)
         return rt_fail(FILE_TOO_LARGE, index->path, (unsigned long long)size,
@@ -185,7 +185,7 @@ static rt_status read_mapped_index(struct index *index, const uint8_t *map, uint
     index->text = index->next = malloc(size + RT_MAX_NAME + 1);
     if (!index->text)
         return rt_fail(OUT_OF_MEMORY, (size_t)size);
-    rt_json_open(&index->json, map ? (const char *)map : "", size);
+    rt_json_open(&index->json, text, size);
     rt_status status = read_index(index);
     if (!status)
         status = open_shards(index);
@@ -196,17 +196,24 @@ static rt_status read_mapped_index(struct index *index, const uint8_t *map, uint
     return status;
 }
 
-rt_status safetensors_read_index(struct rt_checkpoint *checkpoint, const char *path)
+rt_status safetensors_read_index_text(struct rt_checkpoint *checkpoint, const char *path,
+                                      const char *text, uint64_t size)
 {
     struct index index = {.checkpoint = checkpoint, .path = path};
+    rt_status status = read_all(&index, text, size);
+    free(index.text);
+    free(index.tensors.items);
+    free(index.shards.items);
+    return status;
+}
+
+rt_status safetensors_read_index(struct rt_checkpoint *checkpoint, const char *path)
+{
     const uint8_t *map;
     uint64_t size;
     rt_status status = rt_map_file(path, &map, &size);
     if (!status)
-        status = read_mapped_index(&index, map, size);
+        status = safetensors_read_index_text(checkpoint, path, map ? (const char *)map : "", size);
     rt_unmap_file(map, size);
-    free(index.text);
-    free(index.tensors.items);
-    free(index.shards.items);
     return status;
 }

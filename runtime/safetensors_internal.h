@@ -13,6 +13,10 @@ rt_status safetensors_read_header(struct rt_checkpoint *checkpoint, uint32_t fil
 /* Opens the index at `path` and all its shards, and checks the one against the others. */
 rt_status safetensors_read_index(struct rt_checkpoint *checkpoint, const char *path);
 
+/* The same of an index that is in memory; its shards stand beside `path`. */
+rt_status safetensors_read_index_text(struct rt_checkpoint *checkpoint, const char *path,
+                                      const char *text, uint64_t size);
+
 /* Sorts by_name; a name that two tensors have is an error. */
 rt_status safetensors_sort_names(struct rt_checkpoint *checkpoint);
 
