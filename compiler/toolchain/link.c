@@ -58,6 +58,10 @@ static void add_objects(struct command *command, struct exchange *exchange,
 {
     for (size_t i = 0; i < count; i++)
         add(command, exchange_give(exchange, objects[i].bytes, objects[i].length));
+}
+
+static void add_runtime(struct command *command, struct exchange *exchange)
+{
     add_file(command, exchange, "runtime.o");
     add_file(command, exchange, "libc.so.6");
     add_file(command, exchange, "libm.so.6");
@@ -100,18 +104,31 @@ void toolchain_link_executable(const struct object *objects, size_t count, const
     add(&command, "--dynamic-linker=/lib64/ld-linux-x86-64.so.2");
     add_file(&command, exchange, "start.o");
     add_objects(&command, exchange, objects, count);
+    add_runtime(&command, exchange);
     run(&command, exchange, path);
 }
 
-void toolchain_link_shared(const struct object *objects, size_t count, const char *path)
+static void link_library(const struct object *objects, size_t count, const char *exports,
+                         bool runtime, const char *path)
 {
-    static const char exports[] = "{ global: sinter_*; local: *; };\n";
     struct command command = new_command(count);
     struct exchange *exchange = exchange_begin(path, count + LINK_FIXED);
     add_common(&command);
     add(&command, "-shared");
     add(&command, "--version-script");
-    add(&command, exchange_give(exchange, exports, sizeof exports - 1));
+    add(&command, exchange_give(exchange, exports, strlen(exports)));
     add_objects(&command, exchange, objects, count);
+    if (runtime)
+        add_runtime(&command, exchange);
     run(&command, exchange, path);
+}
+
+void toolchain_link_shared(const struct object *objects, size_t count, const char *path)
+{
+    link_library(objects, count, "{ global: sinter_*; local: *; };\n", true, path);
+}
+
+void toolchain_link_kernels(const struct object *objects, size_t count, const char *path)
+{
+    link_library(objects, count, "{ global: rt_program; local: *; };\n", false, path);
 }

@@ -1,0 +1,154 @@
+/* See check_memory.h. */
+#include "compiler/check_memory.h"
+
+#include "runtime/convert.h"
+#include "runtime/philox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t draw(struct random *random)
+{
+    uint32_t key[2] = {(uint32_t)random->seed, (uint32_t)(random->seed >> 32)};
+    uint32_t counter[4] = {(uint32_t)random->drawn, (uint32_t)(random->drawn >> 32), 0, 0}, out[4];
+    random->drawn++;
+    rt_philox(counter, key, out);
+    return out[0];
+}
+
+int64_t random_below(struct random *random, int64_t bound)
+{
+    return bound < 1 ? 0 : (int64_t)(((uint64_t)draw(random) << 31 | draw(random) >> 1) %
+                                     (uint64_t)bound);
+}
+
+static void write_element(enum dtype dtype, char *bytes, int64_t i, double value)
+{
+    switch (dtype) {
+    case DTYPE_f32: ((float *)(void *)bytes)[i] = (float)value; break;
+    case DTYPE_f64: ((double *)(void *)bytes)[i] = value; break;
+    case DTYPE_bf16: ((uint16_t *)(void *)bytes)[i] = rt_bf16_of_f32((float)value); break;
+    case DTYPE_f16: ((uint16_t *)(void *)bytes)[i] = (uint16_t)rt_f16_of_f32((float)value); break;
+    case DTYPE_i32: ((int32_t *)(void *)bytes)[i] = (int32_t)value; break;
+    case DTYPE_i64: ((int64_t *)(void *)bytes)[i] = (int64_t)value; break;
+    default: ((uint8_t *)bytes)[i] = (uint8_t)value; break;
+    }
+}
+
+static double number_of_bf16(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    return (double)number;
+}
+
+double read_element(enum dtype dtype, const char *bytes, int64_t i)
+{
+    switch (dtype) {
+    case DTYPE_f32: return (double)((const float *)(const void *)bytes)[i];
+    case DTYPE_f64: return ((const double *)(const void *)bytes)[i];
+    case DTYPE_bf16: return number_of_bf16(((const uint16_t *)(const void *)bytes)[i]);
+    case DTYPE_f16: return (double)rt_f32_of_f16(((const uint16_t *)(const void *)bytes)[i]);
+    case DTYPE_i32: return ((const int32_t *)(const void *)bytes)[i];
+    case DTYPE_i64: return (double)((const int64_t *)(const void *)bytes)[i];
+    default: return ((const uint8_t *)bytes)[i];
+    }
+}
+
+void fill_random(struct random *random, const struct type *type, char *bytes, int64_t bound)
+{
+    int64_t count = type_elements(type);
+    for (int64_t i = 0; i < count; i++) {
+        double unit = (double)draw(random) * 0x1p-32, value;
+        if (dtype_is_float(type->dtype))
+            value = type->rank == 0 ? 0.1 + unit : 2 * unit - 1;
+        else
+            value = (double)random_below(random, type->dtype == DTYPE_bool ? 2 : bound);
+        write_element(type->dtype, bytes, i, value);
+    }
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t index_bound(const struct function *function, const struct kernel *kernel)
+{
+    int64_t bound = 1 << 16;
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *node = function->nodes.items[i];
+        const struct type *first = node->operand_count ? &node->operands[0]->type : NULL;
+        if (node->kernel != kernel)
+            continue;
+        if (node->op == OP_gather)
+            bound = least(bound, first->dims[node_int(node, batch)]);
+        if (node->op == OP_mark)
+            bound = least(bound, least(first->dims[1], node->operands[1]->type.dims[1] + 1));
+        if (node->op == OP_scatter_add)
+            bound = least(bound, node->results[0].type.dims[0]);
+        if (node->op == OP_update) {
+            int64_t fresh = node->operands[1]->type.dims[1];
+            bound = least(bound, least(first->dims[1] - fresh + 1, fresh + 1));
+        }
+        if (node->op == OP_attention)
+            bound = least(bound, node->operands[1]->type.dims[1] - first->dims[1] + 1);
+    }
+    return bound < 1 ? 1 : bound;
+}
+
+static char *allocate(uint64_t size)
+{
+    char *bytes = aligned_alloc(64, (size + 127) / 64 * 64);
+    if (!bytes)
+        fatal(OUT_OF_MEMORY, (size_t)size);
+    return bytes;
+}
+
+struct snapshot snapshot_take(const char *bytes, uint64_t size, bool copy)
+{
+    if (!copy)
+        return (struct snapshot){bytes, false};
+    char *kept = allocate(size);
+    memcpy(kept, bytes, size);
+    return (struct snapshot){kept, true};
+}
+
+void snapshot_drop(struct snapshot *snapshot)
+{
+    if (snapshot->copied)
+        free((char *)(uintptr_t)snapshot->bytes);
+    *snapshot = (struct snapshot){0};
+}
+
+struct check_memory check_memory_create(struct module *module)
+{
+    return (struct check_memory){module, allocate(module->arena_bytes),
+                                 arena_array(module->arena, char *, module->weights.count + 1)};
+}
+
+void check_memory_destroy(struct check_memory *memory)
+{
+    for (size_t i = 0; i < memory->module->weights.count; i++)
+        free(memory->weights[i]);
+    free(memory->arena);
+}
+
+char *check_memory_weight(struct check_memory *memory, size_t number)
+{
+    const struct type *type = &memory->module->weights.items[number]->results[0].type;
+    if (!memory->weights[number])
+        memory->weights[number] = allocate(type_bytes(type));
+    return memory->weights[number];
+}
+
+char *check_memory_of(struct check_memory *memory, const struct value *value)
+{
+    if (value->place.kind == PLACE_ARENA)
+        return memory->arena + value->place.offset;
+    for (size_t i = 0; i < memory->module->weights.count; i++)
+        if (memory->module->weights.items[i] == value->node)
+            return check_memory_weight(memory, i);
+    fatal(INTERNAL, "a value without memory", value->name);
+}

@@ -1,0 +1,68 @@
+/* `sinter check`: every distinct kernel against the interpreter. */
+#include "compiler/check.h"
+#include "compiler/job.h"
+#include "compiler/program.h"
+#include "runtime/json_write.h"
+
+#include <stdio.h>
+
+static bool passes(const struct check_result *result)
+{
+    return result->worst <= result->limit;
+}
+
+static void write_result(struct rt_json_writer *json, const struct check_result *result)
+{
+    rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "function", result->function);
+    rt_json_write_text(json, "kernel", result->kernel);
+    rt_json_write_text(json, "skeleton", result->skeleton);
+    rt_json_write_int(json, "compared", result->compared);
+    rt_json_write_double(json, "worst", result->worst);
+    rt_json_write_double(json, "limit", result->limit);
+    rt_json_write_bool(json, "ok", passes(result));
+    rt_json_write_end(json);
+}
+
+static void print_result(const struct check_result *result)
+{
+    printf("%-4s %-12s %-24s %-14s %8lld compared  worst %.2e of %.0e\n",
+           passes(result) ? "ok" : "BAD", result->function, result->kernel, result->skeleton,
+           (long long)result->compared, result->worst, result->limit);
+}
+
+static void report(const struct options *options, const struct check_result *results, size_t count)
+{
+    struct rt_json_writer json;
+    if (options->json) {
+        rt_json_write_open(&json, stdout, true);
+        rt_json_write_array(&json, NULL);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (options->json)
+            write_result(&json, &results[i]);
+        else
+            print_result(&results[i]);
+    if (options->json)
+        rt_json_write_end(&json);
+}
+
+int command_check(const struct options *options)
+{
+    struct arena *arena = arena_create();
+    struct job job = job_open(arena, options);
+    struct object *objects;
+    size_t count, result_count, bad = 0;
+    job_run(&job);
+    objects = program_compile(&job, "sinter-check", &count);
+    struct check_result *results = check_kernels(job.module, objects, count, options->samples,
+                                                 (uint64_t)options->seed, &result_count);
+    toolchain_free_objects(objects, count);
+    report(options, results, result_count);
+    for (size_t i = 0; i < result_count; i++)
+        bad += !passes(&results[i]);
+    if (!options->json)
+        printf("%zu distinct kernels, %zu wrong\n", result_count, bad);
+    arena_destroy(arena);
+    return bad ? EXIT_NUMERIC : EXIT_OK;
+}
