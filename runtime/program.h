@@ -122,4 +122,7 @@ struct rt_program {
     rt_i32 bos_id; /* -1 if none */
 };
 
+/* Visible outside a shared library, so that kernels can be opened without the runtime. */
+extern const struct rt_program rt_program __attribute__((visibility("default")));
+
 #endif

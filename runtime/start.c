@@ -6,8 +6,6 @@
 #include "runtime/main.h"
 #include "runtime/program.h"
 
-extern const struct rt_program rt_program;
-
 __asm__(".text\n"
         ".globl _start\n"
         ".type _start, @function\n"

@@ -60,16 +60,11 @@ static void add_objects(struct command *command, struct exchange *exchange,
         add(command, exchange_give(exchange, objects[i].bytes, objects[i].length));
 }
 
-static void add_runtime(struct command *command, struct exchange *exchange)
-{
-    add_file(command, exchange, "runtime.o");
-    add_file(command, exchange, "libc.so.6");
-    add_file(command, exchange, "libm.so.6");
-}
-
 static void run(struct command *command, struct exchange *exchange, const char *path)
 {
     char *text;
+    add_file(command, exchange, "libc.so.6");
+    add_file(command, exchange, "libm.so.6");
     add(command, "-o");
     add(command, exchange_receive(exchange));
     enum host_status status = host_link(command->arguments, command->count, &text);
@@ -104,7 +99,7 @@ void toolchain_link_executable(const struct object *objects, size_t count, const
     add(&command, "--dynamic-linker=/lib64/ld-linux-x86-64.so.2");
     add_file(&command, exchange, "start.o");
     add_objects(&command, exchange, objects, count);
-    add_runtime(&command, exchange);
+    add_file(&command, exchange, "runtime.o");
     run(&command, exchange, path);
 }
 
@@ -119,7 +114,7 @@ static void link_library(const struct object *objects, size_t count, const char 
     add(&command, exchange_give(exchange, exports, strlen(exports)));
     add_objects(&command, exchange, objects, count);
     if (runtime)
-        add_runtime(&command, exchange);
+        add_file(&command, exchange, "runtime.o");
     run(&command, exchange, path);
 }
 

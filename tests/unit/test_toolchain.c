@@ -5,6 +5,7 @@
 #include "compiler/toolchain/toolchain.h"
 #include "runtime/cpu_features.h"
 #include "runtime/exit_codes.h"
+#include "runtime/program.h"
 
 #include <dlfcn.h>
 #include <setjmp.h>
@@ -122,6 +123,22 @@ static void links_a_library(void **state)
     assert_non_null(function);
     assert_true(function(0) == 2.0f);
     assert_null(dlsym(library, "hidden"));
+    dlclose(library);
+    toolchain_free_objects(&object, 1);
+}
+
+static void links_kernels_alone(void **state)
+{
+    (void)state;
+    struct object object = compile_for("x86-64-v2", program_text("alone"));
+    char *path = in_folder("kernels.so");
+    toolchain_link_kernels(&object, 1, path);
+    void *library = dlopen(path, RTLD_NOW);
+    if (!library)
+        fail_msg("%s", dlerror());
+    const struct rt_program *program = dlsym(library, "rt_program");
+    assert_non_null(program);
+    assert_string_equal(program->model, "alone");
     dlclose(library);
     toolchain_free_objects(&object, 1);
 }
@@ -400,6 +417,7 @@ int main(void)
         cmocka_unit_test(links_a_program_that_runs),
         cmocka_unit_test(same_source_gives_same_bytes),
         cmocka_unit_test(links_a_library),
+        cmocka_unit_test(links_kernels_alone),
         cmocka_unit_test(refuses_wrong_source),
         cmocka_unit_test(compiles_on_several_threads),
         cmocka_unit_test(failures_have_their_codes),
