@@ -124,6 +124,12 @@ void rt_json_write_null(struct rt_json_writer *json, const char *key)
     fputs("null", json->file);
 }
 
+void rt_json_write_raw(struct rt_json_writer *json, const char *key, const char *value)
+{
+    begin_value(json, key);
+    fputs(value, json->file);
+}
+
 void rt_json_write_double(struct rt_json_writer *json, const char *key, double value)
 {
     char text[32];

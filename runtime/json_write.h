@@ -43,6 +43,9 @@ void rt_json_write_unsigned(struct rt_json_writer *json, const char *key, uint64
 void rt_json_write_bool(struct rt_json_writer *json, const char *key, bool value);
 void rt_json_write_null(struct rt_json_writer *json, const char *key);
 
+/* `value` is the text of a JSON value. */
+void rt_json_write_raw(struct rt_json_writer *json, const char *key, const char *value);
+
 /* The shortest decimal that reads back as the same double; null if it is not finite. */
 void rt_json_write_double(struct rt_json_writer *json, const char *key, double value);
 
