@@ -37,7 +37,9 @@ static volatile float sink;
         typedef float vector __attribute__((vector_size((lanes) * 4)));                   \
         const float *numbers = operands[0];                                               \
         vector factor = numbers[0] - (vector){0}, term = numbers[1] - (vector){0};        \
-        vector sums[CHAINS] = {term};                                                     \
+        vector sums[CHAINS];                                                              \
+        for (int i = 0; i < CHAINS; i++)                                                  \
+            sums[i] = numbers[2 + i] - (vector){0};                                       \
         for (rt_i64 i = 0; i < (end - begin) * ROUNDS; i++) {                             \
             CHAINS_OF(PEAK_STEP)                                                          \
         }                                                                                 \
@@ -89,7 +91,7 @@ AVX512_BF16 static void peak_avx512_bf16(void *const *operands, rt_i64 begin, rt
     __m512 wide = _mm512_set1_ps(numbers[0]), sums[CHAINS];
     __m512bh factor = _mm512_cvtne2ps_pbh(wide, wide);
     for (int i = 0; i < CHAINS; i++)
-        sums[i] = _mm512_set1_ps(numbers[1]);
+        sums[i] = _mm512_set1_ps(numbers[2 + i]);
     for (rt_i64 i = 0; i < (end - begin) * ROUNDS; i++) {
         CHAINS_OF(BF16_STEP)
     }
@@ -151,11 +153,13 @@ static int threads_of(struct rt_session *session)
 
 double rt_measure_peak(struct rt_session *session)
 {
-    float numbers[2] = {0.999f, 0.001f}; /* stays near 1: no denormals */
+    float numbers[2 + CHAINS] = {0.999f, 0.001f}; /* tends to 1: no denormals */
     void *operands[] = {numbers};
     double flops;
     rt_kernel *kernel = choose_peak(session->program, &flops);
     rt_i64 tiles = (rt_i64)threads_of(session) * PEAK_TILES_PER_THREAD;
+    for (int i = 0; i < CHAINS; i++) /* all different, or the compiler makes them one chain */
+        numbers[2 + i] = 1 + (float)i;
     rt_u64 start = rt_now();
     session->device->table->run(session->device, kernel, operands, tiles);
     double seconds = (double)(rt_now() - start) * 1e-9;
