@@ -1,0 +1,121 @@
+/* See emit.h. */
+#include "backends/c/emit.h"
+
+#include "backends/c/kernel.h"
+#include "backends/c/library.h"
+#include "backends/emit.h"
+
+#include <string.h>
+
+struct emission {
+    struct arena *arena;
+    struct module *module;
+    const struct emit_options *options;
+    struct map bodies; /* kernel body to function name */
+    struct map names;  /* function names that are taken */
+    struct str *units;
+    struct str declarations;
+    int kernels;
+};
+
+/* Library text without its includes: the texts stand in order in one unit. */
+static void put_library_file(struct str *out, const struct library_file *file)
+{
+    const char *at = file->text, *end = file->text + file->length;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t length = newline ? (size_t)(newline - at) + 1 : (size_t)(end - at);
+        if (length < 8 || memcmp(at, "#include", 8) != 0)
+            str_bytes(out, at, length);
+        at += length;
+    }
+    str_printf(out, "\n");
+}
+
+static void put_prelude(struct emission *e, struct str *out)
+{
+    const struct target *target = e->options->target;
+    str_printf(out,
+               "/* Made by %s for %s. */\n#define LANES %d\n#define MR %d\n#define NR %d\n\n",
+               e->options->facts.compiler ? "sinter" : "a compiler", target->name, target->lanes,
+               target->mr, target->nr);
+    for (size_t i = 0; i < library_file_count; i++)
+        put_library_file(out, &library_files[i]);
+}
+
+static const char *free_name(struct emission *e, const char *wanted)
+{
+    const char *base = emit_identifier(e->arena, wanted);
+    const char *name = arena_printf(e->arena, "run_%s", base);
+    for (int i = 2; map_get(&e->names, name); i++)
+        name = arena_printf(e->arena, "run_%s_%d", base, i);
+    map_set(&e->names, name, e);
+    return name;
+}
+
+/* Prints the kernel unless one of the same text is there; its function's name. */
+static const char *define(struct emission *e, const struct kernel *kernel,
+                          const struct kernel_text *text)
+{
+    const char *name = map_get(&e->bodies, text->body);
+    if (name)
+        return name;
+    name = free_name(e, kernel->name);
+    map_set(&e->bodies, text->body, (void *)name);
+    bool single = e->options->units <= 1;
+    const char *linkage = single ? "static " : "__attribute__((visibility(\"hidden\"))) ";
+    struct str *unit = &e->units[single ? 0 : e->kernels % e->options->units];
+    if (!single) {
+        str_printf(&e->declarations, "%srt_kernel %s;\n", linkage, name);
+        str_printf(unit, "%srt_kernel %s;\n", linkage, name);
+    }
+    str_printf(unit, "%s%svoid %s%s\n", text->comment, single ? "static " : "", name, text->body);
+    e->kernels++;
+    return name;
+}
+
+static struct program_step *emit_function(struct emission *e, const struct function *function)
+{
+    size_t count = function->kernels.count;
+    struct program_step *steps = arena_array(e->arena, struct program_step, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const struct kernel *kernel = function->kernels.items[i];
+        struct kernel_text text =
+            kernel_print(e->arena, e->module, e->options->target, function, kernel);
+        steps[i].function = define(e, kernel, &text);
+        steps[i].operands = text.operands;
+        steps[i].operand_count = text.operand_count;
+    }
+    return steps;
+}
+
+struct emit_result backend_c_emit(struct module *planned, const struct emit_options *options)
+{
+    struct emission e = {.arena = planned->arena,
+                         .module = planned,
+                         .options = options,
+                         .bodies = map_create(planned->arena),
+                         .names = map_create(planned->arena),
+                         .declarations = str_create(planned->arena)};
+    int count = options->units > 1 ? options->units : 1;
+    e.units = arena_array(e.arena, struct str, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        e.units[i] = str_create(e.arena);
+        put_prelude(&e, &e.units[i]);
+    }
+    size_t functions = planned->functions.count;
+    struct program_step **steps = arena_array(e.arena, struct program_step *, functions + 1);
+    for (size_t i = 0; i < functions; i++)
+        steps[i] = emit_function(&e, planned->functions.items[i]);
+    struct str *last = &e.units[count - 1];
+    str_bytes(last, e.declarations.text, e.declarations.length);
+    struct program_facts facts = options->facts;
+    facts.cpu = options->target->name;
+    facts.cpu_features = target_features(e.arena, options->target);
+    program_print(last, planned, &facts, steps);
+    struct emit_result result = {.count = count, .kernels = e.kernels};
+    result.units = arena_array(e.arena, struct emit_text, (size_t)count);
+    for (int i = 0; i < count; i++)
+        result.units[i] = (struct emit_text){e.units[i].text, e.units[i].length};
+    return result;
+}

@@ -1,0 +1,39 @@
+/* See library.h. Paths are from the repository root. */
+    .section .rodata, "a", @progbits
+program_text:
+    .incbin "runtime/program.h"
+base_text:
+    .incbin "backends/c/lib/base.h"
+math_text:
+    .incbin "backends/c/lib/math.h"
+pack_text:
+    .incbin "backends/c/lib/pack.h"
+product_text:
+    .incbin "backends/c/lib/product.h"
+gemv_text:
+    .incbin "backends/c/lib/gemv.h"
+attention_text:
+    .incbin "backends/c/lib/attention.h"
+sort_text:
+    .incbin "backends/c/lib/sort.h"
+end_text:
+
+    .section .data.rel.ro, "aw", @progbits
+    .balign 8
+    .globl library_files
+library_files:
+    .quad program_text, base_text - program_text
+    .quad base_text, math_text - base_text
+    .quad math_text, pack_text - math_text
+    .quad pack_text, product_text - pack_text
+    .quad product_text, gemv_text - product_text
+    .quad gemv_text, attention_text - gemv_text
+    .quad attention_text, sort_text - attention_text
+    .quad sort_text, end_text - sort_text
+
+    .section .rodata, "a", @progbits
+    .balign 8
+    .globl library_file_count
+library_file_count:
+    .quad 8
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,16 @@
+/* The device library's texts, part of the compiler's binary (library.S), in the order in which
+ * they stand in front of emitted code. */
+#ifndef SINTER_BACKENDS_C_LIBRARY_H
+#define SINTER_BACKENDS_C_LIBRARY_H
+
+#include <stddef.h>
+
+struct library_file {
+    const char *text; /* not terminated */
+    size_t length;
+};
+
+extern const struct library_file library_files[];
+extern const size_t library_file_count;
+
+#endif

@@ -1,0 +1,100 @@
+/* Reading and writing of tensors in emitted code: see value.h. */
+#include "backends/c/value.h"
+
+#include <string.h>
+
+const char *memory_type(enum dtype dtype)
+{
+    static const char *const types[DTYPE_COUNT] = {
+        [DTYPE_f32] = "float",   [DTYPE_f64] = "double", [DTYPE_bf16] = "rt_u16",
+        [DTYPE_f16] = "rt_u16",  [DTYPE_i32] = "int",    [DTYPE_i64] = "rt_i64",
+        [DTYPE_u8] = "rt_u8",    [DTYPE_bool] = "rt_u8",
+    };
+    return types[dtype];
+}
+
+const char *load_text(struct arena *arena, enum dtype dtype, const char *pointer,
+                      const char *index)
+{
+    const char *convert = dtype == DTYPE_bf16 ? "from_bf16" : dtype == DTYPE_f16 ? "from_f16" : "";
+    bool call = convert[0] != '\0';
+    return arena_printf(arena, "%s%s%s[%s]%s", convert, call ? "(" : "", pointer, index,
+                        call ? ")" : "");
+}
+
+const char *store_text(struct arena *arena, enum dtype dtype, const char *text)
+{
+    const char *convert = "";
+    if (dtype == DTYPE_bf16)
+        convert = "to_bf16";
+    else if (dtype == DTYPE_f16)
+        convert = "to_f16";
+    else if (dtype == DTYPE_u8 || dtype == DTYPE_bool)
+        convert = "(rt_u8)";
+    return convert[0] ? arena_printf(arena, "%s(%s)", convert, text) : text;
+}
+
+const char *round_text(struct arena *arena, enum dtype dtype, const char *text)
+{
+    switch (dtype) {
+    case DTYPE_bf16: return arena_printf(arena, "round_bf16(%s)", text);
+    case DTYPE_f16: return arena_printf(arena, "round_f16(%s)", text);
+    case DTYPE_u8: return arena_printf(arena, "(rt_u8)(%s)", text);
+    default: return text;
+    }
+}
+
+static bool in_memory(const struct value *value)
+{
+    return value->place.kind == PLACE_ARENA || value->place.kind == PLACE_WEIGHT ||
+           value->place.kind == PLACE_CONSTANT;
+}
+
+bool is_loaded(const struct generator *g, const struct value *value)
+{
+    return in_memory(value) && value->node->kernel != g->kernel;
+}
+
+bool is_live_out(const struct generator *g, const struct value *value)
+{
+    return in_memory(value) && value->node->kernel == g->kernel;
+}
+
+const char *argument_name(struct generator *g, const struct value *value, bool write)
+{
+    size_t i = 0;
+    while (i < g->arguments.count && g->arguments.items[i].value != value)
+        i++;
+    if (i == g->arguments.count) {
+        struct argument argument = {.value = value};
+        array_push(g->arena, &g->arguments, argument);
+    }
+    struct argument *argument = &g->arguments.items[i];
+    argument->written |= write;
+    argument->read |= !write;
+    return arena_printf(g->arena, "%c%zu", write ? 'y' : 'x', i);
+}
+
+void value_store(struct generator *g, const struct value *value, struct index index,
+                 struct element element)
+{
+    const char *pointer = argument_name(g, value, true);
+    writer_line(scope_writer(g), "%s[%s] = %s;", pointer, index_text(&g->space, &index),
+                store_text(g->arena, value->type.dtype, element.text));
+}
+
+bool value_memory(struct generator *g, const struct value *value, struct index index,
+                  bool through_casts, struct memory *out_memory)
+{
+    while (!is_loaded(g, value)) {
+        const struct node *node = value->node;
+        bool view = op_info(node->op)->flags & OP_VIEW;
+        if (!view && !(through_casts && node->op == OP_cast))
+            return false;
+        if (view)
+            index = view_index(g, node, index);
+        value = node->operands[0];
+    }
+    *out_memory = (struct memory){value, index};
+    return true;
+}
