@@ -21,7 +21,7 @@
 static const char *const common_switches[] = {
     "-triple", "x86_64-pc-linux-gnu", "-emit-obj", "-std=gnu17", "-O3",
     "-mrelocation-model", "pic", "-pic-level", "2", "-fvisibility=hidden",
-    "-vectorize-loops", "-vectorize-slp", "-funroll-loops", "-ffp-contract=fast",
+    "-vectorize-loops", "-vectorize-slp", "-funroll-loops", "-ffp-contract=on",
     "-relaxed-aliasing", "-mframe-pointer=none", "-ffunction-sections", "-fdata-sections",
     "-fno-rounding-math", "-nostdsysteminc", "-nobuiltininc", "-w",
     "-ferror-limit", "5", "-main-file-name", "program.c", "-x", "c",
