@@ -5,6 +5,7 @@
 #include "runtime/report.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,24 @@ rt_status rt_prompts_add_ids(struct rt_prompts *prompts, const char *text)
         free(prompt.ids);
         return status;
     }
+    return add(prompts, prompt);
+}
+
+rt_status rt_prompts_copy_ids(struct rt_prompts *prompts, const rt_i32 *ids, rt_i64 count)
+{
+    struct rt_prompt prompt = {.count = count};
+    char word[24];
+    if (count < 1)
+        return rt_fail(IDS_EMPTY, 1);
+    for (rt_i64 i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] >= prompts->vocabulary) {
+            snprintf(word, sizeof word, "%d", ids[i]);
+            return rt_fail(IDS_SYNTAX, word, (long long)prompts->vocabulary - 1);
+        }
+    prompt.ids = malloc((size_t)count * sizeof *ids);
+    if (!prompt.ids)
+        return rt_fail(OUT_OF_MEMORY, (size_t)count * sizeof *ids);
+    memcpy(prompt.ids, ids, (size_t)count * sizeof *ids);
     return add(prompts, prompt);
 }
 

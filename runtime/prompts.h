@@ -43,6 +43,7 @@ void rt_prompts_clear(struct rt_prompts *prompts);
 /* Each adds prompts at the end. A file holds one prompt a line, "-" is standard input. */
 rt_status rt_prompts_add_text(struct rt_prompts *prompts, const char *text, size_t length);
 rt_status rt_prompts_add_ids(struct rt_prompts *prompts, const char *text);
+rt_status rt_prompts_copy_ids(struct rt_prompts *prompts, const rt_i32 *ids, rt_i64 count);
 rt_status rt_prompts_add_lines(struct rt_prompts *prompts, const char *path);
 rt_status rt_prompts_add_input(struct rt_prompts *prompts); /* all of standard input as one */
 
