@@ -49,16 +49,28 @@ static struct value *holder(const struct module *module, const struct function *
     return value || !function ? value : map_get(&function->names, name);
 }
 
+static const char *with_suffix(const struct module *module, const char *wanted, long suffix)
+{
+    return arena_printf(module->arena, "%.*s.%ld", (int)stem_length(wanted), wanted, suffix);
+}
+
+/* Suffixes are mostly taken from 2 on without a gap: doubling finds a free one, halving the
+ * first behind a taken one, so that n values of one name cost n log n. */
 static const char *free_name(struct module *module, struct function *function, const char *wanted)
 {
+    long taken = 1, vacant = 2;
     if (!holder(module, function, wanted))
         return wanted;
-    int stem = (int)stem_length(wanted);
-    for (int suffix = 2;; suffix++) {
-        const char *name = arena_printf(module->arena, "%.*s.%d", stem, wanted, suffix);
-        if (!holder(module, function, name))
-            return name;
+    for (; holder(module, function, with_suffix(module, wanted, vacant)); vacant *= 2)
+        taken = vacant;
+    while (vacant - taken > 1) {
+        long middle = taken + (vacant - taken) / 2;
+        if (holder(module, function, with_suffix(module, wanted, middle)))
+            taken = middle;
+        else
+            vacant = middle;
     }
+    return with_suffix(module, wanted, vacant);
 }
 
 /* A new leaf called `name`: body values of that name are renamed, params are not. */

@@ -6,8 +6,8 @@
 void argument_wrong(struct lowering *l, const struct call *call, size_t i, const char *wanted)
 {
     const struct datum *d = &call->values[i];
-    const char *found =
-        d->kind == DATUM_TENSOR ? type_text(l->arena, &d->tensor->type) : datum_kind_name(d);
+    bool shown = d->kind == DATUM_TENSOR || datum_is_scalar(d);
+    const char *found = shown ? datum_show(l->arena, d) : datum_kind_name(d);
     fatal_at(place_of(l, call->places[i]), LANGUAGE_ARGUMENT, call->name, wanted, found);
 }
 

@@ -92,6 +92,9 @@ static void bind_parameters(struct lowering *l, struct frame *f, const struct de
     out->count = count;
     out->values = arena_array(l->arena, struct datum, count);
     out->places = arena_array(l->arena, struct location, count);
+    for (size_t i = 0; i < count; i++) /* before patterns, which may name a later parameter */
+        if (slots[i])
+            frame_set(l, f, names[i], call->values[slots[i] - 1]);
     for (size_t i = 0; i < count; i++) {
         const struct parameter *p = &d->parameters.items[i];
         out->places[i] = slots[i] ? call->places[slots[i] - 1] : call->location;
@@ -100,7 +103,8 @@ static void bind_parameters(struct lowering *l, struct frame *f, const struct de
         out->values[i] = slots[i] ? call->values[slots[i] - 1] : evaluate(l, f, p->fallback, NULL);
         if (p->pattern)
             check_pattern(l, f, p->pattern, &out->values[i], p->name, out->places[i]);
-        frame_set(l, f, p->name, out->values[i]);
+        if (!slots[i])
+            frame_set(l, f, p->name, out->values[i]);
     }
 }
 

@@ -14,7 +14,7 @@ enum {
     STEP_LIMIT = 2000000,  /* evaluated expressions and list items of one lowering */
     DEPTH_LIMIT = 600,     /* nested evaluations: bounds the stack */
     CALL_LIMIT = 60,       /* nested calls */
-    NODE_LIMIT = 200000,   /* nodes of one function */
+    NODE_LIMIT = 100000,   /* nodes of one function */
     LIST_LIMIT = 1 << 20,  /* items of a list */
     TEXT_LIMIT = 4096,     /* bytes of a computed text */
     NAME_LIMIT = 40,       /* longer identifiers do not reach the IR */

@@ -148,6 +148,17 @@ static enum dtype common_dtype(const struct call *call, enum op op)
     return DTYPE_f32;
 }
 
+/* Operands of one element type, where the op's rule asks for that. */
+static void check_dtype(struct lowering *l, enum op op, const struct call *call, size_t i,
+                        const struct type *type, enum dtype dtype)
+{
+    enum ew_rule rule = op_info(op)->rule;
+    bool one_type = rule == RULE_SAME || rule == RULE_TEST || (rule == RULE_SELECT && i > 0);
+    if (one_type && type->dtype != dtype)
+        fatal_at(place_of(l, call->places[i]), LANGUAGE_DTYPES, call->name,
+                 type_text(l->arena, type), dtype_name(dtype));
+}
+
 static struct datum elementwise_tensors(struct lowering *l, enum op op, const struct call *call)
 {
     struct value *operands[OPERANDS];
@@ -166,6 +177,7 @@ static struct datum elementwise_tensors(struct lowering *l, enum op op, const st
                                           call->places[i]);
         const struct type *type = &operands[i]->type;
         struct type before = joined;
+        check_dtype(l, op, call, i, type, dtype);
         if (!join_dims(&joined, type, &axis))
             fatal_at(place_of(l, call->places[i]), LANGUAGE_BROADCAST, type_text(l->arena, type),
                      type_text(l->arena, &before), axis);
