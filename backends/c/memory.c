@@ -46,13 +46,14 @@ const char *round_text(struct arena *arena, enum dtype dtype, const char *text)
 
 static bool in_memory(const struct value *value)
 {
-    return value->place.kind == PLACE_ARENA || value->place.kind == PLACE_WEIGHT ||
-           value->place.kind == PLACE_CONSTANT;
+    return value->place.kind == PLACE_ARENA || value->place.kind == PLACE_WEIGHT;
 }
 
+/* A constant blob stands in the kernel that reads it, but nothing computes it. */
 bool is_loaded(const struct generator *g, const struct value *value)
 {
-    return in_memory(value) && value->node->kernel != g->kernel;
+    return value->place.kind == PLACE_CONSTANT ||
+           (in_memory(value) && value->node->kernel != g->kernel);
 }
 
 bool is_live_out(const struct generator *g, const struct value *value)

@@ -1,0 +1,61 @@
+/* `sinter build`: a model becomes an executable, or a library with its header. */
+#include "compiler/job.h"
+#include "compiler/program.h"
+#include "compiler/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* "mistral", or "libmistral.so" of a library. */
+static const char *output_path(const struct job *job)
+{
+    const struct options *options = job->options;
+    const char *path = options->output ? options->output
+                       : options->lib  ? arena_printf(job->arena, "lib%s.so", job->name)
+                                       : arena_printf(job->arena, "./%s", job->name);
+    struct stat facts;
+    if (same_file(path, options->arguments[0]))
+        fatal(OUTPUT_IS_INPUT, path);
+    if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
+        fatal(OUTPUT_IS_DIRECTORY, path);
+    return path;
+}
+
+static void say(const struct job *job, const char *path)
+{
+    struct stat facts;
+    long long bytes = stat(path, &facts) == 0 ? (long long)facts.st_size : 0;
+    fprintf(stderr, "%s: %lld kB, for %s, %s, weights %s\n", path, (bytes + 999) / 1000,
+            job->cpu->cpu, dtype_name(job->pipeline.compute),
+            job->random_weights ? "random" : job->directory ? job->directory->weights : "none");
+}
+
+int command_build(const struct options *options)
+{
+    struct arena *arena = arena_create();
+    progress_report_all(options->time);
+    struct job job = job_open(arena, options);
+    const char *path = output_path(&job);
+    progress_begin("optimising");
+    job_run(&job);
+    progress_end();
+    size_t count;
+    struct object *objects = program_compile(&job, path, &count);
+    progress_begin("linking");
+    if (options->lib)
+        toolchain_link_shared(objects, count, path);
+    else
+        toolchain_link_executable(objects, count, path);
+    progress_end();
+    toolchain_free_objects(objects, count);
+    say(&job, path);
+    arena_destroy(arena);
+    return EXIT_OK;
+}

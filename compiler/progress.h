@@ -1,0 +1,18 @@
+/*
+ * What the compiler is doing, for people who wait: a step that takes more than a second is
+ * named on standard error, with the seconds that it has taken; on a terminal in place, elsewhere
+ * once when it has ended. Quick steps say nothing.
+ */
+#ifndef SINTER_PROGRESS_H
+#define SINTER_PROGRESS_H
+
+#include <stdbool.h>
+
+/* Also prints what every step took (--time). */
+void progress_report_all(bool all);
+
+/* `what` is kept, not copied. Steps do not nest. */
+void progress_begin(const char *what);
+void progress_end(void);
+
+#endif
