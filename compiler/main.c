@@ -1,6 +1,7 @@
 /* The command line to a command: no logic of its own. */
 #include "compiler/options.h"
 #include "ir/base/diag.h"
+#include "runtime/mapping.h"
 #include "runtime/process.h"
 #include "runtime/report.h"
 
@@ -32,6 +33,7 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     signal(SIGPIPE, SIG_IGN);
+    rt_map_guard("sinter");
     int code = run(&options, argc, argv);
     rt_status status = rt_flush(stdout, "standard output");
     if (status && status != EXIT_PIPE)
