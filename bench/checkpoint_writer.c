@@ -73,8 +73,7 @@ static const char *stored_name(rt_u32 dtype)
 }
 
 /* The header of a shard, padded with blanks to a multiple of 8; NULL without memory. */
-static char *make_header(const struct rt_weight *tensors, const struct shard *shard,
-                         size_t *length)
+static char *make_header(const struct rt_weight *tensors, const struct shard *shard, size_t *length)
 {
     char *text = NULL;
     rt_u64 at = 0;
@@ -149,8 +148,8 @@ static rt_status write_shard(const char *directory, struct rt_weight *tensors,
         tensors[i].offset = at;
     snprintf(path, sizeof path, "%s/%s", directory, shard->name);
     int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    rt_status status = descriptor < 0 ? fail_write(path, errno)
-                                      : write_header(descriptor, path, header, length);
+    rt_status status =
+        descriptor < 0 ? fail_write(path, errno) : write_header(descriptor, path, header, length);
     if (!status)
         status = write_tensors(descriptor, path, tensors, shard, seed, pool);
     if (descriptor >= 0 && close(descriptor) != 0 && !status)

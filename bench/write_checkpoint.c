@@ -30,7 +30,9 @@ static const struct {
     const char *name, *full_name;
     enum rt_dtype dtype;
 } dtypes[] = {
-    {"bf16", "bfloat16", RT_BF16}, {"f16", "float16", RT_F16}, {"f32", "float32", RT_F32},
+    {"bf16", "bfloat16", RT_BF16},
+    {"f16", "float16", RT_F16},
+    {"f32", "float32", RT_F32},
 };
 
 static _Noreturn void usage(void)
@@ -53,8 +55,10 @@ static rt_u64 number(const char *text)
 static struct request parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"layers", required_argument, NULL, 'l'}, {"shard-size", required_argument, NULL, 's'},
-        {"dtype", required_argument, NULL, 'd'},  {"seed", required_argument, NULL, 'r'},
+        {"layers", required_argument, NULL, 'l'},
+        {"shard-size", required_argument, NULL, 's'},
+        {"dtype", required_argument, NULL, 'd'},
+        {"seed", required_argument, NULL, 'r'},
         {NULL, 0, NULL, 0},
     };
     struct request request = {.dtype = "bf16", .shard_bytes = UINT64_C(5000) * 1000 * 1000};
@@ -98,8 +102,12 @@ static struct module *lower(struct arena *arena, const struct request *request)
         fatal(CONFIG_TYPE, request->config, "model_type", "a type that a description serves");
     struct config_source source = config_source_of(view);
     struct setting setting = {"num_hidden_layers", request->layers};
-    struct lower_options options = {.model_type = type, .batch = 1, .seq = 8, .config = &source,
-                                    .settings = &setting, .setting_count = request->layers != NULL};
+    struct lower_options options = {.model_type = type,
+                                    .batch = 1,
+                                    .seq = 8,
+                                    .config = &source,
+                                    .settings = &setting,
+                                    .setting_count = request->layers != NULL};
     struct module *module = module_create(arena, description_name(description));
     description_lower(module, description, "forward", &options);
     return module;

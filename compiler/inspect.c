@@ -105,8 +105,10 @@ static void gather_configuration(struct inspection *inspection)
         config_get(directory->config, keys[i]);
     const char *unknown = config_unknown(directory->config);
     if (unknown)
-        add_warning(inspection, arena_printf(arena, "keys of config.json that are not understood "
-                                                    "and have no effect: %s", unknown));
+        add_warning(inspection, arena_printf(arena,
+                                             "keys of config.json that are not understood "
+                                             "and have no effect: %s",
+                                             unknown));
 }
 
 static const char *base_name(const char *path)
@@ -128,8 +130,10 @@ static void gather_tokenizer(struct inspection *inspection)
     summary->ignored = base_name(summary->ignored);
     inspection->tokenizer = summary;
     if (summary->ignored)
-        add_warning(inspection, arena_printf(arena, "there are two tokenizers: %s is used, %s is "
-                                                    "ignored", summary->file, summary->ignored));
+        add_warning(inspection, arena_printf(arena,
+                                             "there are two tokenizers: %s is used, %s is "
+                                             "ignored",
+                                             summary->file, summary->ignored));
 }
 
 struct inspection inspect_directory(struct arena *arena, const char *path, bool hash)

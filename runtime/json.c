@@ -29,8 +29,8 @@ static enum rt_json_token fail(struct rt_json *json, const char *place, const ch
 
 static void skip_space(struct rt_json *json)
 {
-    while (json->at < json->end && (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' ||
-                                    *json->at == '\r'))
+    while (json->at < json->end &&
+           (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' || *json->at == '\r'))
         json->at++;
 }
 
@@ -47,7 +47,7 @@ static int hex4(const char *at, const char *end)
         return -1;
     for (int i = 0; i < 4; i++) {
         char byte = at[i];
-        int digit = is_digit(byte)                 ? byte - '0'
+        int digit = is_digit(byte)               ? byte - '0'
                     : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
                     : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
                                                  : -1;
@@ -124,7 +124,8 @@ static const char *skip_digits(const char *at, const char *end)
     return at;
 }
 
-/* number = ["-"] ("0" | digit1-9 {digit}) ["." digit {digit}] [("e"|"E") ["+"|"-"] digit {digit}] */
+/* number = ["-"] ("0" | digit1-9 {digit}) ["." digit {digit}] [("e"|"E") ["+"|"-"] digit {digit}]
+ */
 static enum rt_json_token read_number(struct rt_json *json)
 {
     const char *at = json->at, *end = json->end;
@@ -152,8 +153,7 @@ static enum rt_json_token read_number(struct rt_json *json)
     return RT_JSON_NUMBER;
 }
 
-static enum rt_json_token read_word(struct rt_json *json, const char *word,
-                                    enum rt_json_token kind)
+static enum rt_json_token read_word(struct rt_json *json, const char *word, enum rt_json_token kind)
 {
     size_t length = strlen(word);
     if ((size_t)(json->end - json->at) < length || memcmp(json->at, word, length) != 0)
@@ -247,8 +247,7 @@ enum rt_json_token rt_json_next(struct rt_json *json)
     json->token = json->at;
     json->token_length = 0;
     if (json->state == AFTER_VALUE && json->depth == 0)
-        return json->at == json->end ? RT_JSON_END
-                                     : fail(json, json->at, "text after the value");
+        return json->at == json->end ? RT_JSON_END : fail(json, json->at, "text after the value");
     if (json->at == json->end)
         return fail(json, json->at, "unexpected end");
     switch (json->state) {

@@ -134,8 +134,7 @@ rt_status safetensors_sort_names(struct rt_checkpoint *checkpoint)
     return status;
 }
 
-const struct rt_tensor *rt_checkpoint_find(const struct rt_checkpoint *checkpoint,
-                                           const char *name)
+const struct rt_tensor *rt_checkpoint_find(const struct rt_checkpoint *checkpoint, const char *name)
 {
     uint32_t low = 0, high = checkpoint->tensor_count;
     while (low < high) {

@@ -44,9 +44,9 @@ struct rt_tensor_file {
     const char *name;   /* the last component of path */
     const uint8_t *map; /* NULL for an empty file */
     uint64_t size;
-    uint64_t data; /* where the tensors begin */
-    char *names;   /* storage of the tensors' names */
-    char *format;  /* the `format` entry of __metadata__, NULL if absent */
+    uint64_t data;         /* where the tensors begin */
+    char *names;           /* storage of the tensors' names */
+    char *format;          /* the `format` entry of __metadata__, NULL if absent */
     uint32_t first, count; /* its tensors, in the order of the header */
 };
 

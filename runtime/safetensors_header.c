@@ -97,9 +97,8 @@ static rt_status read_metadata(struct header *header)
     }
     if (!status && token != RT_JSON_OBJECT_END)
         status = unexpected(header, "a key");
-    const char *twice = status ? NULL
-                               : safetensors_duplicate(header->metadata.items,
-                                                       header->metadata.count);
+    const char *twice =
+        status ? NULL : safetensors_duplicate(header->metadata.items, header->metadata.count);
     if (twice)
         status = safetensors_corrupt(header->file->path, "duplicate key '%s'", twice);
     return status;
@@ -171,8 +170,7 @@ static rt_status check_size(const struct header *header, const struct rt_tensor 
     if (bits % 8 != 0 || bits / 8 != tensor->bytes)
         return safetensors_corrupt(
             header->file->path, "tensor '%s' %s of %s has %llu bytes between its offsets",
-            tensor->name, shape, rt_stored_name(tensor->stored),
-            (unsigned long long)tensor->bytes);
+            tensor->name, shape, rt_stored_name(tensor->stored), (unsigned long long)tensor->bytes);
     return EXIT_OK;
 }
 

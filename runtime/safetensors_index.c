@@ -16,7 +16,7 @@ struct index {
     struct rt_checkpoint *checkpoint;
     const char *path;
     struct rt_json json;
-    char *text, *next;               /* storage of names and file names */
+    char *text, *next;                /* storage of names and file names */
     struct text_list tensors, shards; /* of each entry; shards[i] holds tensors[i] */
 };
 

@@ -140,9 +140,8 @@ static rt_status open_recorded(const struct rt_program *program, const char *pat
 static rt_status map_all(const struct rt_program *program, const char *path,
                          struct rt_weights *weights)
 {
-    rt_status status = program->random_weights
-                           ? rt_checkpoint_open(path, &weights->checkpoint)
-                           : open_recorded(program, path, &weights->checkpoint);
+    rt_status status = program->random_weights ? rt_checkpoint_open(path, &weights->checkpoint)
+                                               : open_recorded(program, path, &weights->checkpoint);
     for (rt_u32 i = 0; !status && i < program->weight_count; i++)
         status = bind(&program->weights[i], weights, &weights->data[i]);
     return status;

@@ -12,9 +12,9 @@ struct rt_checkpoint;
 struct rt_pool;
 
 struct rt_weights {
-    const void **data;       /* of each rt_weight, in the order of the table */
-    rt_u64 mapped_bytes;     /* of the tensors, in mapped files */
-    rt_u64 anonymous_bytes;  /* allocated for random weights */
+    const void **data;                /* of each rt_weight, in the order of the table */
+    rt_u64 mapped_bytes;              /* of the tensors, in mapped files */
+    rt_u64 anonymous_bytes;           /* allocated for random weights */
     struct rt_checkpoint *checkpoint; /* private, as what follows */
     void *memory;
 };
@@ -27,7 +27,8 @@ struct rt_weights {
  * hold each tensor of the table with that type, shape and offset: WEIGHTS_CHANGED else.
  *
  * A program of random weights draws them unless `path` is given (then anything that
- * rt_checkpoint_open takes): the same bits whatever the number of threads. On failure *weights is empty.
+ * rt_checkpoint_open takes): the same bits whatever the number of threads. On failure *weights is
+ * empty.
  */
 rt_status rt_weights_map(const struct rt_program *program, const char *path,
                          struct rt_weights *weights);

@@ -6,8 +6,7 @@
 int command_inspect(const struct options *options)
 {
     struct arena *arena = arena_create();
-    struct inspection inspection =
-        inspect_directory(arena, options->arguments[0], options->hash);
+    struct inspection inspection = inspect_directory(arena, options->arguments[0], options->hash);
     if (options->json)
         inspect_write_json(&inspection, stdout);
     else

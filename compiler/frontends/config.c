@@ -205,8 +205,8 @@ bool config_int(struct config_view *view, const char *path, int64_t *out)
     struct config_value value = config_get(view, path);
     if (value.kind <= CONFIG_NULL)
         return false;
-    bool whole = value.kind == CONFIG_REAL && value.real == floor(value.real) &&
-                 fabs(value.real) < 0x1p53;
+    bool whole =
+        value.kind == CONFIG_REAL && value.real == floor(value.real) && fabs(value.real) < 0x1p53;
     if (value.kind != CONFIG_INTEGER && !whole)
         wrong_type(view, path, "an integer");
     *out = whole ? (int64_t)value.real : value.integer;
@@ -270,7 +270,8 @@ static bool any_member_read(const struct config_view *view, const char *path, js
 {
     const char *key;
     json_t *member;
-    json_object_foreach(object, key, member) {
+    json_object_foreach(object, key, member)
+    {
         const char *inner = arena_printf(view->arena, "%s.%s", path, key);
         if (map_find(&view->read, inner, strlen(inner)))
             return true;
@@ -290,7 +291,8 @@ static void list_member(const struct config_view *view, const char *path, json_t
         list_key(list, count, path);
         return;
     }
-    json_object_foreach(value, key, member) {
+    json_object_foreach(value, key, member)
+    {
         const char *inner = arena_printf(view->arena, "%s.%s", path, key);
         if (!is_known(view, inner, member))
             list_key(list, count, inner);
@@ -303,8 +305,7 @@ const char *config_unknown(struct config_view *view)
     size_t count = 0;
     const char *key;
     json_t *value;
-    json_object_foreach(view->root, key, value)
-        list_member(view, key, value, &list, &count);
+    json_object_foreach(view->root, key, value) list_member(view, key, value, &list, &count);
     if (count > UNKNOWN_SHOWN)
         str_printf(&list, " and %zu more", count - UNKNOWN_SHOWN);
     return count ? list.text : NULL;

@@ -12,8 +12,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const paths[] = {
-    "hidden_size", "rope_theta", "rope_scaling.factor", "rope_parameters.rope_type", "dtype",
-    "layer_types", "rope_scaling.rope_type",            "model_type",                "a.b.c",
+    "hidden_size", "rope_theta",  "rope_scaling.factor",    "rope_parameters.rope_type",
+    "dtype",       "layer_types", "rope_scaling.rope_type", "model_type",
+    "a.b.c",
 };
 enum { PATHS = sizeof paths / sizeof *paths };
 

@@ -42,8 +42,8 @@ static void read_file(const uint8_t *data, size_t size)
     struct rt_tensor_file *file = calloc(1, sizeof *file);
     if (!checkpoint || !file)
         abort();
-    *file = (struct rt_tensor_file){.path = strdup("input"), .name = "input", .map = data,
-                                    .size = size};
+    *file = (struct rt_tensor_file){
+        .path = strdup("input"), .name = "input", .map = data, .size = size};
     checkpoint->files = file;
     checkpoint->file_count = checkpoint->file_capacity = 1;
     rt_status status = safetensors_read_header(checkpoint, 0);

@@ -26,10 +26,14 @@ static void fill_table(struct rt_weight *table)
     static const char *const names[] = {"half", "single", "brain", "ones"};
     static const enum rt_dtype dtypes[] = {RT_F16, RT_F32, RT_BF16, RT_BF16};
     for (rt_u32 i = 0; i < 4; i++)
-        table[i] = (struct rt_weight){.name = names[i], .dtype = dtypes[i], .rank = 2,
-                                      .dims = {ROWS, COLUMNS}, .initializer = 0.02f, .ordinal = i};
-    table[3] = (struct rt_weight){.name = "ones", .dtype = RT_BF16, .rank = 1, .dims = {3},
-                                  .constant = 1};
+        table[i] = (struct rt_weight){.name = names[i],
+                                      .dtype = dtypes[i],
+                                      .rank = 2,
+                                      .dims = {ROWS, COLUMNS},
+                                      .initializer = 0.02f,
+                                      .ordinal = i};
+    table[3] =
+        (struct rt_weight){.name = "ones", .dtype = RT_BF16, .rank = 1, .dims = {3}, .constant = 1};
 }
 
 static float value_at(const struct rt_checkpoint *checkpoint, const char *name, uint64_t index)
@@ -93,8 +97,11 @@ static void writes_what_it_should(void **state)
 static void refuses_what_does_not_fit(void **state)
 {
     (void)state;
-    struct rt_weight table[1] = {{.name = "huge", .dtype = RT_BF16, .rank = 2,
-                                  .dims = {1 << 30, 1 << 27}, .initializer = 1}};
+    struct rt_weight table[1] = {{.name = "huge",
+                                  .dtype = RT_BF16,
+                                  .rank = 2,
+                                  .dims = {1 << 30, 1 << 27},
+                                  .initializer = 1}};
     assert_int_equal(checkpoint_write(directory, table, 1, UINT64_MAX, 0, pool), EXIT_FILE);
     assert_non_null(strstr(rt_status_text(), "the disk has"));
     rt_status_clear();

@@ -132,9 +132,9 @@ static void unifies_layouts(void **state)
 static void lists_unknown_keys(void **state)
 {
     (void)state;
-    struct config_view *view =
-        view_of("{\"hidden_size\": 8, \"mystery\": 1, \"gone\": null, \"use_cache\": true,"
-                " \"rope_scaling\": {\"rope_type\": \"linear\", \"odd\": 1}, \"whole\": {\"a\": 1}}");
+    struct config_view *view = view_of(
+        "{\"hidden_size\": 8, \"mystery\": 1, \"gone\": null, \"use_cache\": true,"
+        " \"rope_scaling\": {\"rope_type\": \"linear\", \"odd\": 1}, \"whole\": {\"a\": 1}}");
     int64_t size;
     config_int(view, "hidden_size", &size);
     config_text(view, "rope_scaling.rope_type");
@@ -215,7 +215,8 @@ static int open_code(const char *path)
 static void opens_directories(void **state)
 {
     (void)state;
-    static const char config[] = "{\"model_type\": \"x\", \"eos_token_id\": 2, \"bos_token_id\": 1}";
+    static const char config[] =
+        "{\"model_type\": \"x\", \"eos_token_id\": 2, \"bos_token_id\": 1}";
     static const char generation[] = "{\"eos_token_id\": [2, 7, 9]}";
     assert_int_equal(open_code(directory), EXIT_FILE);
     assert_false(is_model_directory(directory));
@@ -291,8 +292,7 @@ static void compares_checkpoints(void **state)
         {"c", 1 << RT_U8, 1, {1}, false}, {"d", FLOATS, 2, {3, 4}, false},
         {"e", FLOATS, 1, {1}, true},
     };
-    struct checkpoint_differences all =
-        checkpoint_compare(arena, checkpoint, expected, 5, found);
+    struct checkpoint_differences all = checkpoint_compare(arena, checkpoint, expected, 5, found);
     assert_int_equal(all.missing, 1);
     assert_string_equal(all.missing_list, "d [3, 4]");
     assert_int_equal(all.mismatched, 1);
@@ -315,8 +315,8 @@ static void requires_a_fit(void **state)
     const struct rt_checkpoint *checkpoint = checkpoint_of();
     struct expected_tensor expected[40] = {{"a", FLOATS, 1, {2}, false}};
     for (int i = 1; i < 40; i++)
-        expected[i] = (struct expected_tensor){arena_printf(arena, "layers.%d.w", i), FLOATS, 1,
-                                               {9}, false};
+        expected[i] =
+            (struct expected_tensor){arena_printf(arena, "layers.%d.w", i), FLOATS, 1, {9}, false};
     jmp_buf trap;
     int code = setjmp(trap);
     if (code == 0) {
@@ -328,8 +328,7 @@ static void requires_a_fit(void **state)
     assert_string_equal(diag_last_message(),
                         "the weights do not fit the model; 'dir': 39 missing, 2 unexpected, 0 "
                         "mismatched tensors; use the config.json and the weights of one model");
-    struct checkpoint_differences all =
-        checkpoint_compare(arena, checkpoint, expected, 40, NULL);
+    struct checkpoint_differences all = checkpoint_compare(arena, checkpoint, expected, 40, NULL);
     assert_non_null(strstr(all.missing_list, "layers.20.w [9] and 19 more"));
 }
 

@@ -97,7 +97,8 @@ static void strange(void **state)
 static void unknown_keys(void **state)
 {
     (void)state;
-    static const char config[] = "{\"model_type\": \"mistral\", \"mystery\": 1, \"use_cache\": true}";
+    static const char config[] =
+        "{\"model_type\": \"mistral\", \"mystery\": 1, \"use_cache\": true}";
     char directory[] = "/tmp/sinter-inspect-XXXXXX", path[64], *text, *json;
     assert_non_null(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/config.json", directory);

@@ -13,7 +13,10 @@ struct text {
     const char *bytes;
     size_t length;
 };
-#define TEXT(literal) {literal, sizeof(literal) - 1}
+#define TEXT(literal)                \
+    {                                \
+        literal, sizeof(literal) - 1 \
+    }
 
 static const struct text accepted[] = {
     TEXT("{}"),
@@ -153,7 +156,8 @@ static void rejects(void **state)
 static void rejects_prefixes(void **state)
 {
     (void)state;
-    static const char text[] = "{\"a\\u00e9\": [1.5e3, true, {\"b\": \"\xe2\x82\xac\"}], \"c\": null}";
+    static const char text[] =
+        "{\"a\\u00e9\": [1.5e3, true, {\"b\": \"\xe2\x82\xac\"}], \"c\": null}";
     assert_int_equal(read_all(text, sizeof text - 1), RT_JSON_END);
     for (size_t length = 0; length < sizeof text - 1; length++)
         assert_int_equal(read_all(text, length), RT_JSON_ERROR);
@@ -181,9 +185,9 @@ static void gives_tokens(void **state)
     (void)state;
     static const char text[] = "{\"k\": [1, \"s\", true, false, null, {}]}";
     static const enum rt_json_token expected[] = {
-        RT_JSON_OBJECT, RT_JSON_KEY,    RT_JSON_ARRAY,      RT_JSON_NUMBER,    RT_JSON_STRING,
-        RT_JSON_TRUE,   RT_JSON_FALSE,  RT_JSON_NULL,       RT_JSON_OBJECT,    RT_JSON_OBJECT_END,
-        RT_JSON_ARRAY_END, RT_JSON_OBJECT_END, RT_JSON_END, RT_JSON_END,
+        RT_JSON_OBJECT,    RT_JSON_KEY,        RT_JSON_ARRAY, RT_JSON_NUMBER, RT_JSON_STRING,
+        RT_JSON_TRUE,      RT_JSON_FALSE,      RT_JSON_NULL,  RT_JSON_OBJECT, RT_JSON_OBJECT_END,
+        RT_JSON_ARRAY_END, RT_JSON_OBJECT_END, RT_JSON_END,   RT_JSON_END,
     };
     struct rt_json json;
     rt_json_open(&json, text, sizeof text - 1);
@@ -309,11 +313,11 @@ static void writes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepts),      cmocka_unit_test(rejects),
+        cmocka_unit_test(accepts),          cmocka_unit_test(rejects),
         cmocka_unit_test(rejects_prefixes), cmocka_unit_test(limits_depth),
-        cmocka_unit_test(gives_tokens), cmocka_unit_test(resolves_strings),
-        cmocka_unit_test(reads_unsigned), cmocka_unit_test(skips_values),
-        cmocka_unit_test(tells_places), cmocka_unit_test(writes),
+        cmocka_unit_test(gives_tokens),     cmocka_unit_test(resolves_strings),
+        cmocka_unit_test(reads_unsigned),   cmocka_unit_test(skips_values),
+        cmocka_unit_test(tells_places),     cmocka_unit_test(writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

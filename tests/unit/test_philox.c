@@ -115,9 +115,9 @@ static void rounds_to_even(void **state)
         float value;
         uint16_t bits;
     } cases[] = {
-        {0.0f, 0},           {-0.0f, 0x8000},       {1.0f, 0x3f80},      {0x1.01p0f, 0x3f80},
-        {0x1.03p0f, 0x3f82}, {0x1.010002p0f, 0x3f81}, {INFINITY, 0x7f80}, {0x1.fffffep127f, 0x7f80},
-        {-0x1p-149f, 0x8000},
+        {0.0f, 0},           {-0.0f, 0x8000},           {1.0f, 0x3f80},
+        {0x1.01p0f, 0x3f80}, {0x1.03p0f, 0x3f82},       {0x1.010002p0f, 0x3f81},
+        {INFINITY, 0x7f80},  {0x1.fffffep127f, 0x7f80}, {-0x1p-149f, 0x8000},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(rt_bf16_of_f32(cases[i].value), cases[i].bits);

@@ -147,7 +147,8 @@ static const struct header_case header_cases[] = {
     {"{\"a\":" T("U8", "1", 0, 1) "}", 2, "1 bytes follow"},
     {"{}", 1, "1 bytes follow"},
     /* Truncation. */
-    {"{\"a\":" T("U8", "4", 0, 4) "}", 3, "is truncated; its header promises 65 bytes, the file "
+    {"{\"a\":" T("U8", "4", 0, 4) "}", 3,
+     "is truncated; its header promises 65 bytes, the file "
      "has 64; download it again"},
     {"{\"a\":" T("U8", "4", 0, 4) "}", 0, "is truncated"},
     {"{\"a\":" T("U8", "1152921504606846976", 0, 1152921504606846976) "}", 8, "is truncated"},
@@ -254,8 +255,7 @@ static void names(void **state)
         name[length] = '\0';
         snprintf(header, sizeof header, "{\"%s\":" T("U8", "1", 0, 1) "}", name);
         write_tensors("n.safetensors", strlen(header), header, strlen(header), 1);
-        assert_int_equal(open_file("n.safetensors"),
-                         length <= RT_MAX_NAME ? EXIT_OK : EXIT_DATA);
+        assert_int_equal(open_file("n.safetensors"), length <= RT_MAX_NAME ? EXIT_OK : EXIT_DATA);
     }
 }
 
@@ -263,8 +263,8 @@ static void finds(void **state)
 {
     (void)state;
     static const char header[] =
-        "{\"z\":" T("U8", "2", 4, 6) ",\"m\":" T("F32", "1,1", 0, 4) ",\"a\":" T("U8", "", 6, 7)
-        ",\"__metadata__\":{\"format\":\"p\\u0074\"}}";
+        "{\"z\":" T("U8", "2", 4, 6) ",\"m\":" T("F32", "1,1", 0, 4) ",\"a\":" T(
+            "U8", "", 6, 7) ",\"__metadata__\":{\"format\":\"p\\u0074\"}}";
     struct rt_checkpoint *checkpoint;
     write_tensors("f.safetensors", sizeof header - 1, header, sizeof header - 1, 7);
     assert_int_equal(rt_checkpoint_open(in_directory("f.safetensors"), &checkpoint), EXIT_OK);
@@ -340,17 +340,20 @@ static const struct {
     {"{\"weight_map\":{\"a\":\"\"}}", EXIT_DATA, "not a file name"},
     {"{\"weight_map\":{\"a\":\"s1.safetensors\\u0000x\"}}", EXIT_DATA, "control byte"},
     {"{\"weight_map\":{\"a\":\"absent.safetensors\"}}", EXIT_FILE, "No such file"},
-    {"{\"weight_map\":{\"a\":\"s1.safetensors\"}}", EXIT_DATA, "names 1 tensors, its shards hold 2"},
+    {"{\"weight_map\":{\"a\":\"s1.safetensors\"}}", EXIT_DATA,
+     "names 1 tensors, its shards hold 2"},
     {"{\"weight_map\":{\"a\":\"s1.safetensors\",\"x\":\"s1.safetensors\"}}", EXIT_DATA,
      "does not hold tensor 'x'"},
-    {"{\"weight_map\":{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\",\"c\":\"s2.safetensors\"}}",
+    {"{\"weight_map\":{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\",\"c\":\"s2.safetensors\"}"
+     "}",
      EXIT_DATA, "does not hold tensor 'b'"},
     {"{\"weight_map\":{\"a\":\"s1.safetensors\",\"a\":\"s1.safetensors\"}}", EXIT_DATA,
      "duplicate key 'a'"},
     {"{\"weight_map\":{\"a\":\"s1.safetensors\"},\"weight_map\":{\"b\":\"s1.safetensors\"}}",
      EXIT_DATA, "duplicate key 'weight_map'"},
     {"{\"metadata\":{\"total_size\":6,\"x\":[1,{}]},\"weight_map\":{\"a\":\"s1.safetensors\","
-     "\"b\":\"s1.safetensors\",\"c\":\"s2.safetensors\"}}", EXIT_OK, ""},
+     "\"b\":\"s1.safetensors\",\"c\":\"s2.safetensors\"}}",
+     EXIT_OK, ""},
 };
 
 static void indices(void **state)

@@ -35,7 +35,8 @@ static void write_weights(const char *file_path, const char *second, int blanks)
     const float values[2] = {1, 2};
     int length = snprintf(header, sizeof header,
                           "{\"first\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-                          "\"second\":{%s,\"data_offsets\":[8,14]}}%*s", second, blanks, "");
+                          "\"second\":{%s,\"data_offsets\":[8,14]}}%*s",
+                          second, blanks, "");
     unsigned char size[8] = {(unsigned char)length, (unsigned char)(length >> 8)};
     FILE *file = fopen(file_path, "wb");
     assert_non_null(file);
@@ -54,10 +55,18 @@ static struct rt_program program_of(struct rt_weight table[2])
     struct rt_checkpoint *checkpoint;
     write_weights(in(directory, "w.safetensors"), SECOND, 0);
     assert_int_equal(rt_checkpoint_open(path, &checkpoint), EXIT_OK);
-    table[0] = (struct rt_weight){.name = "first", .file = "w.safetensors", .dtype = RT_F32,
-                                  .rank = 1, .dims = {2}, .bytes = 8};
-    table[1] = (struct rt_weight){.name = "second", .file = "w.safetensors", .dtype = RT_BF16,
-                                  .rank = 2, .dims = {1, 3}, .bytes = 6};
+    table[0] = (struct rt_weight){.name = "first",
+                                  .file = "w.safetensors",
+                                  .dtype = RT_F32,
+                                  .rank = 1,
+                                  .dims = {2},
+                                  .bytes = 8};
+    table[1] = (struct rt_weight){.name = "second",
+                                  .file = "w.safetensors",
+                                  .dtype = RT_BF16,
+                                  .rank = 2,
+                                  .dims = {1, 3},
+                                  .bytes = 6};
     for (int i = 0; i < 2; i++)
         table[i].offset = rt_checkpoint_find(checkpoint, table[i].name)->offset;
     rt_checkpoint_close(checkpoint);
@@ -158,14 +167,25 @@ static void draws(void **state)
     (void)state;
     enum { COUNT = 200001 };
     static const enum rt_dtype dtypes[] = {RT_BF16, RT_F32, RT_F16};
-    struct rt_weight table[4] = {{.name = "ones", .file = "", .dtype = RT_F32, .rank = 1,
-                                  .dims = {5}, .bytes = 20, .constant = 1, .ordinal = 9}};
+    struct rt_weight table[4] = {{.name = "ones",
+                                  .file = "",
+                                  .dtype = RT_F32,
+                                  .rank = 1,
+                                  .dims = {5},
+                                  .bytes = 20,
+                                  .constant = 1,
+                                  .ordinal = 9}};
     for (int i = 0; i < 3; i++)
-        table[i + 1] = (struct rt_weight){
-            .name = "w", .file = "", .dtype = dtypes[i], .rank = 1, .dims = {COUNT},
-            .bytes = COUNT * (dtypes[i] == RT_F32 ? 4 : 2), .initializer = 0.5f, .ordinal = 6};
-    struct rt_program program = {.weights = table, .weight_count = 4, .random_weights = 1,
-                                 .random_seed = 77};
+        table[i + 1] = (struct rt_weight){.name = "w",
+                                          .file = "",
+                                          .dtype = dtypes[i],
+                                          .rank = 1,
+                                          .dims = {COUNT},
+                                          .bytes = COUNT * (dtypes[i] == RT_F32 ? 4 : 2),
+                                          .initializer = 0.5f,
+                                          .ordinal = 6};
+    struct rt_program program = {
+        .weights = table, .weight_count = 4, .random_weights = 1, .random_seed = 77};
     struct rt_weights weights;
     assert_int_equal(rt_weights_map(&program, NULL, &weights), EXIT_OK);
     assert_int_equal(weights.mapped_bytes, 0);
@@ -267,8 +287,8 @@ static void shrinking_file(void **state)
     int status = in_child(shrink_and_read, said, sizeof said);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), EXIT_DATA);
-    snprintf(expected, sizeof expected, "demo: error: the weights changed while in use; '%s/shrinks'",
-             directory);
+    snprintf(expected, sizeof expected,
+             "demo: error: the weights changed while in use; '%s/shrinks'", directory);
     assert_memory_equal(said, expected, strlen(expected));
     assert_int_equal(said[strlen(said) - 1], '\n');
 }
@@ -293,8 +313,8 @@ static int remove_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(binds_in_place), cmocka_unit_test(finds_in_order),
-        cmocka_unit_test(finds_changes),  cmocka_unit_test(draws),
+        cmocka_unit_test(binds_in_place),   cmocka_unit_test(finds_in_order),
+        cmocka_unit_test(finds_changes),    cmocka_unit_test(draws),
         cmocka_unit_test(takes_any_layout), cmocka_unit_test(populates),
         cmocka_unit_test(shrinking_file),
     };
