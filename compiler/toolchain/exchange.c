@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,19 +50,10 @@ static void close_descriptor(int *descriptor)
     *descriptor = -1;
 }
 
-/* Ends the reading: with our own writer closed, the pipe has an end. */
-static void join_reader(struct exchange *exchange)
-{
-    close_descriptor(&exchange->writer);
-    if (exchange->receiving)
-        pthread_join(exchange->thread, NULL);
-    exchange->receiving = false;
-    close_descriptor(&exchange->reader);
-}
-
 void exchange_end(struct exchange *exchange)
 {
-    join_reader(exchange);
+    close_descriptor(&exchange->reader);
+    close_descriptor(&exchange->writer);
     for (size_t i = 0; i < exchange->count; i++) {
         struct exchange_input *input = &exchange->inputs[i];
         if (input->descriptor < 0)
@@ -143,39 +135,16 @@ const char *exchange_give(struct exchange *exchange, const void *bytes, size_t l
     return input->path;
 }
 
-static bool reserve_piece(struct exchange *exchange)
+static void reserve_piece(struct exchange *exchange)
 {
     if (exchange->image_capacity - exchange->image_length >= PIECE)
-        return true;
+        return;
     size_t capacity = exchange->image_capacity * 2 + PIECE;
     char *larger = realloc(exchange->image, capacity);
     if (!larger)
-        return false;
+        fatal(OUT_OF_MEMORY, capacity);
     exchange->image = larger;
     exchange->image_capacity = capacity;
-    return true;
-}
-
-/* Reads to the end even after a failure, so that the writer never waits. */
-static void *read_result(void *context)
-{
-    struct exchange *exchange = context;
-    char dropped[4096];
-    for (;;) {
-        bool kept = !exchange->error && reserve_piece(exchange);
-        if (!kept && !exchange->error)
-            exchange->error = ENOMEM;
-        ssize_t got = kept ? read(exchange->reader, exchange->image + exchange->image_length, PIECE)
-                           : read(exchange->reader, dropped, sizeof dropped);
-        if (got == 0)
-            return NULL;
-        if (got > 0 && kept)
-            exchange->image_length += (size_t)got;
-        else if (got < 0 && errno != EINTR) {
-            exchange->error = errno;
-            return NULL;
-        }
-    }
 }
 
 static bool open_pipe(struct exchange *exchange)
@@ -208,20 +177,22 @@ const char *exchange_receive(struct exchange *exchange)
 {
     if (exchange->folder[0] || !open_pipe(exchange))
         open_named_pipe(exchange);
-    int error = pthread_create(&exchange->thread, NULL, read_result, exchange);
-    if (error)
-        fatal(FILE_WRITE, exchange->beside, strerror(error));
-    exchange->receiving = true;
     return exchange->output;
 }
 
 const char *exchange_result(struct exchange *exchange, size_t *length)
 {
-    join_reader(exchange);
-    if (exchange->error == ENOMEM)
-        fatal(OUT_OF_MEMORY, exchange->image_capacity);
-    if (exchange->error)
-        fatal(FILE_READ, exchange->output, strerror(exchange->error));
+    close_descriptor(&exchange->writer); /* the other process's end is then the last */
+    for (;;) {
+        reserve_piece(exchange);
+        ssize_t got = read(exchange->reader, exchange->image + exchange->image_length, PIECE);
+        if (got == 0)
+            break;
+        if (got > 0)
+            exchange->image_length += (size_t)got;
+        else if (errno != EINTR)
+            fatal(FILE_READ, exchange->output, strerror(errno));
+    }
     *length = exchange->image_length;
     return exchange->image;
 }

@@ -8,8 +8,6 @@
 #define SINTER_TOOLCHAIN_EXCHANGE_H
 
 #include <limits.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 struct exchange_input {
@@ -24,11 +22,8 @@ struct exchange {
     size_t count, capacity;
     int reader, writer; /* the pipe; -1 when closed */
     char output[PATH_MAX];
-    pthread_t thread; /* empties the pipe into image */
-    bool receiving;
-    char *image;
+    char *image; /* what came through it */
     size_t image_length, image_capacity;
-    int error; /* errno of the first failure of the reading */
 };
 
 /* Begins an exchange for at most `capacity` inputs. Failures here and below are fatal. One
@@ -38,10 +33,10 @@ struct exchange *exchange_begin(const char *beside, size_t capacity);
 /* Makes bytes readable by the path that it returns, which the exchange owns. */
 const char *exchange_give(struct exchange *exchange, const void *bytes, size_t length);
 
-/* The path to write the result to. It is read from now on. */
+/* The path where another process, forked after this call, writes the result. */
 const char *exchange_receive(struct exchange *exchange);
 
-/* Waits for the end of the result, once the writer has closed it. The bytes are the exchange's. */
+/* Reads the result until that process has ended. The bytes are the exchange's. */
 const char *exchange_result(struct exchange *exchange, size_t *length);
 
 void exchange_end(struct exchange *exchange);

@@ -249,8 +249,6 @@ enum host_status host_compile(const char *name, const char *source, size_t lengt
 
 enum host_status host_link(const char *const *arguments, size_t argument_count, char **text)
 {
-    static std::mutex OneAtATime;
-    std::lock_guard<std::mutex> Lock(OneAtATime);
     std::string Messages;
     llvm::raw_string_ostream Stream(Messages);
     llvm::SmallVector<const char *, 64> All = {"ld.lld"};

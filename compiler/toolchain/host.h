@@ -46,7 +46,8 @@ enum host_status host_compile(const char *name, const char *source, size_t lengt
                               const char *const *arguments, size_t argument_count, char **object,
                               size_t *object_length, char **text);
 
-/* Runs ld.lld with these arguments (without its own name). Calls are taken one at a time. */
+/* Runs ld.lld with these arguments (without its own name). Once in a process: LLD 19 does not
+ * clear all that a link leaves behind. */
 enum host_status host_link(const char *const *arguments, size_t argument_count, char **text);
 
 /* "19.1.7" */

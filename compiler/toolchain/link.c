@@ -9,9 +9,13 @@
 #include "compiler/toolchain/toolchain.h"
 #include "ir/base/diag.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { LINK_FIXED = 32 }; /* arguments that are not objects of the program */
 
@@ -60,23 +64,68 @@ static void add_objects(struct command *command, struct exchange *exchange,
         add(command, exchange_give(exchange, objects[i].bytes, objects[i].length));
 }
 
-static void run(struct command *command, struct exchange *exchange, const char *path)
+/* In the child: links, and leaves the linker's words in the file `words`. */
+static _Noreturn void link_and_exit(const struct command *command, int words)
 {
     char *text;
-    add_file(command, exchange, "libc.so.6");
-    add_file(command, exchange, "libm.so.6");
+    enum host_status status = host_link(command->arguments, command->count, &text);
+    if (text)
+        output_write_all(words, text, strlen(text));
+    _exit((int)status);
+}
+
+static enum host_status wait_for(pid_t child)
+{
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return HOST_CRASHED;
+    return WIFEXITED(status) ? (enum host_status)WEXITSTATUS(status) : HOST_CRASHED;
+}
+
+static void show_words(int words)
+{
+    char text[4096];
+    ssize_t length;
+    lseek(words, 0, SEEK_SET);
+    while ((length = read(words, text, sizeof text)) > 0)
+        fwrite(text, 1, (size_t)length, stderr);
+}
+
+/*
+ * Each link has a process of its own: LLD 19 keeps pointers to the symbols of an earlier link
+ * (_GLOBAL_OFFSET_TABLE_) and writes through them in a later one that has no such symbol.
+ */
+static const char *link_in_child(struct command *command, struct exchange *exchange,
+                                 const char *path, size_t *length)
+{
     add(command, "-o");
     add(command, exchange_receive(exchange));
-    enum host_status status = host_link(command->arguments, command->count, &text);
+    int words = memfd_create("words", MFD_CLOEXEC);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0)
+        fatal(FILE_WRITE, path, strerror(errno));
+    if (child == 0)
+        link_and_exit(command, words);
+    const char *image = exchange_result(exchange, length);
+    enum host_status status = wait_for(child);
     if (status == HOST_OUT_OF_MEMORY)
-        fatal(OUT_OF_MEMORY, (size_t)0);
-    if (status != HOST_OK && text)
-        fprintf(stderr, "%s", text);
-    if (status != HOST_OK)
+        fatal(OUT_OF_MEMORY, *length);
+    if (status != HOST_OK) {
+        show_words(words);
         fatal(LINK_FAILED, path);
-    free(text);
+    }
+    close(words);
+    return image;
+}
+
+static void run(struct command *command, struct exchange *exchange, const char *path)
+{
+    add_file(command, exchange, "libc.so.6");
+    add_file(command, exchange, "libm.so.6");
     size_t length;
-    const char *image = exchange_result(exchange, &length);
+    const char *image = link_in_child(command, exchange, path, &length);
     output_write(path, image, length, 0777);
     exchange_end(exchange);
     free(command->arguments);

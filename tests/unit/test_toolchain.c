@@ -109,10 +109,12 @@ static void links_a_library(void **state)
 {
     (void)state;
     struct object object =
-        compile_for("x86-64-v2", "float expf(float);\n"
-                                 "__attribute__((visibility(\"default\")))\n"
-                                 "float sinter_twice_exp(float x) { return 2 * expf(x); }\n"
-                                 "float hidden(float x) { return x; }\n");
+        compile_for("x86-64-v2",
+                    arena_printf(arena, "%sfloat expf(float);\n"
+                                        "__attribute__((visibility(\"default\")))\n"
+                                        "float sinter_twice_exp(float x) { return 2 * expf(x); }\n"
+                                        "float hidden(float x) { return x; }\n",
+                                 program_text("library")));
     char *path = in_folder("library.so");
     toolchain_link_shared(&object, 1, path);
     void *library = dlopen(path, RTLD_NOW);
@@ -123,6 +125,7 @@ static void links_a_library(void **state)
     assert_non_null(function);
     assert_true(function(0) == 2.0f);
     assert_null(dlsym(library, "hidden"));
+    assert_null(dlsym(library, "rt_program"));
     dlclose(library);
     toolchain_free_objects(&object, 1);
 }
@@ -237,9 +240,10 @@ static int exit_code_of(void (*action)(const char *), const char *argument)
 
 static void link_to(const char *path)
 {
-    struct object object = compile_for("x86-64",
-                                       "__attribute__((visibility(\"default\")))\n"
-                                         "const char sinter_table[1 << 20] = {1};\n");
+    char *source = arena_printf(arena, "%s__attribute__((visibility(\"default\")))\n"
+                                       "const char sinter_table[1 << 20] = {1};\n",
+                                program_text("large"));
+    struct object object = compile_for("x86-64", source);
     toolchain_link_shared(&object, 1, path);
     toolchain_free_objects(&object, 1);
 }
