@@ -4,6 +4,10 @@
  * two writers. A worker that found no job for a while registers in `sleepers` and waits on the
  * generation; the publisher wakes only if somebody sleeps (both orders are sequentially
  * consistent, so one of the two sees the other).
+ *
+ * A worker claims its part before it looks at the job. A part that is still unclaimed when the
+ * caller has finished its own is taken over by the caller: a worker that sleeps, or that the
+ * system has taken off its CPU, then delays nobody.
  */
 #include "runtime/pool.h"
 
@@ -19,13 +23,15 @@
 enum {
     LINE = 64,
     SPINS = 4000,          /* about 100 us: longer than what stands between two kernels */
-    SPINS_BEFORE_YIELD = 20000,
+    SPINS_BEFORE_STEAL = 50, /* about 1 us: a worker that runs has claimed by then */
+    SPINS_BEFORE_YIELD = 5000,
     CHUNKS_PER_THREAD = 8, /* evens out threads that the system slowed down */
     STACK_MARGIN = 256 << 10,
 };
 
 struct worker {
     _Alignas(LINE) _Atomic rt_u32 done; /* the last generation that it finished */
+    _Atomic rt_u32 claimed; /* the last generation whose part was taken, by it or the caller */
     int index;
     pthread_t thread;
     struct rt_pool *pool;
@@ -33,7 +39,7 @@ struct worker {
 
 struct rt_pool {
     _Alignas(LINE) _Atomic rt_u32 generation;
-    bool stop;
+    _Atomic bool stop;
     rt_kernel *kernel;
     void *const *operands;
     rt_i64 tiles, chunk;
@@ -100,6 +106,16 @@ static rt_u32 wait_for_job(struct rt_pool *pool, rt_u32 seen)
     return now;
 }
 
+/* Takes a worker's part of a generation; false if that was done before. */
+static bool claim(struct worker *worker, rt_u32 generation)
+{
+    rt_u32 last = atomic_load_explicit(&worker->claimed, memory_order_relaxed);
+    while ((rt_i32)(generation - last) > 0)
+        if (atomic_compare_exchange_weak(&worker->claimed, &last, generation))
+            return true;
+    return false;
+}
+
 static void *work(void *argument)
 {
     struct worker *self = argument;
@@ -109,6 +125,8 @@ static void *work(void *argument)
         seen = wait_for_job(pool, seen);
         if (pool->stop)
             return NULL;
+        if (!claim(self, seen))
+            continue;
         compute(pool, self->index);
         atomic_store_explicit(&self->done, seen, memory_order_release);
     }
@@ -126,10 +144,15 @@ static rt_u32 publish(struct rt_pool *pool)
 static void join(struct rt_pool *pool, rt_u32 generation)
 {
     for (int i = 0; i < pool->worker_count; i++) {
+        struct worker *worker = &pool->workers[i];
         int spin = 0;
-        while (atomic_load_explicit(&pool->workers[i].done, memory_order_acquire) != generation) {
+        while (atomic_load_explicit(&worker->done, memory_order_acquire) != generation) {
             relax();
-            if (++spin >= SPINS_BEFORE_YIELD)
+            if (++spin == SPINS_BEFORE_STEAL && pool->caller_works && claim(worker, generation)) {
+                compute(pool, worker->index);
+                break;
+            }
+            if (spin >= SPINS_BEFORE_YIELD)
                 sched_yield();
         }
     }

@@ -60,6 +60,7 @@ struct run run_words(const struct rt_program *program, const struct run_setting 
                      char **argv)
 {
     static const struct run_setting ordinary;
+    static struct run run;
     setting = setting ? setting : &ordinary;
     FILE *in = tmpfile(), *out = tmpfile(), *err = tmpfile();
     if (!in || !out || !err)
@@ -76,7 +77,9 @@ struct run run_words(const struct rt_program *program, const struct run_setting 
     }
     int status = 0;
     waitpid(pid, &status, 0);
-    struct run run = {.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
+    free(run.out);
+    free(run.err);
+    run.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     run.out = contents(out, &run.out_length);
     run.err = contents(err, &run.err_length);
     fclose(in);
@@ -86,7 +89,6 @@ struct run run_words(const struct rt_program *program, const struct run_setting 
 struct run run_line(const struct rt_program *program, const struct run_setting *setting,
                     const char *line)
 {
-    static struct run last;
     char *copy = strdup(line), *words[WORDS] = {"toy"}, *at = copy;
     int count = 1;
     while (copy && *(at += strspn(at, " ")) && count < WORDS - 1) {
@@ -97,9 +99,7 @@ struct run run_line(const struct rt_program *program, const struct run_setting *
         if (*at)
             *at++ = '\0';
     }
-    free(last.out);
-    free(last.err);
-    last = run_words(program, setting, words);
+    struct run run = run_words(program, setting, words);
     free(copy);
-    return last;
+    return run;
 }

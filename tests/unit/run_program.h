@@ -22,7 +22,7 @@ struct run_setting {
 };
 
 /* The words of `line` become argv behind the program's name "toy"; ' quotes. The result is valid
- * until the next call of run_line. */
+ * until the next call of either function. */
 struct run run_line(const struct rt_program *program, const struct run_setting *setting,
                     const char *line);
 

@@ -209,8 +209,6 @@ static void test_stop_strings(void **state)
         assert_int_equal(run.code, 0);
         assert_int_equal(run.out_length, end + 1);
         assert_memory_equal(run.out, text, end);
-        free(run.out);
-        free(run.err);
     }
     free(text);
 }
