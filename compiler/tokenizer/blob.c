@@ -61,13 +61,15 @@ static size_t slots_for(size_t count)
     return slots;
 }
 
-/* Special pieces are left out: text never becomes one of them. */
+/* Special pieces are left out, since text never becomes one of them, and so are added ones,
+ * which are found before words are. */
 static bool is_reachable(const struct draft *draft, const struct draft_piece *piece)
 {
     uint32_t hidden = RT_PIECE_SPECIAL;
     if (draft->kind == RT_TOKENIZER_SENTENCEPIECE)
         hidden |= RT_PIECE_CONTROL | RT_PIECE_BYTE | RT_PIECE_UNKNOWN;
-    return (piece->attributes & RT_PIECE_PRESENT) && !(piece->attributes & hidden);
+    return (piece->attributes & RT_PIECE_PRESENT) && !(piece->attributes & hidden) &&
+           !piece->added;
 }
 
 static void lay_piece_slots(struct layout *layout)

@@ -91,7 +91,7 @@ void draft_add_piece(struct draft *draft, int64_t id, const char *text, size_t l
                       draft_show(draft, text, length));
     *map_insert(&draft->ids, text, length) = (void *)(uintptr_t)(id + 1);
     *piece = (struct draft_piece){arena_copy(draft->arena, text, length), (uint32_t)length,
-                                  attributes | RT_PIECE_PRESENT, score};
+                                  attributes | RT_PIECE_PRESENT, score, false};
 }
 
 int32_t draft_find(const struct draft *draft, const char *text, size_t length)

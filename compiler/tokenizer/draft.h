@@ -18,6 +18,7 @@ struct draft_piece {
     uint32_t length;
     uint32_t attributes;
     float score;
+    bool added; /* not in the model's own vocabulary: merging never makes it */
 };
 
 struct draft_added {

@@ -146,6 +146,7 @@ static void add_token_piece(struct node token, struct node_text text, int64_t id
                       known >= 0 ? (long long)known : (long long)*next);
     if (known < 0) {
         draft_add_piece(draft, id, text.text, text.length, 0, 0);
+        draft->pieces.items[id].added = true;
         ++*next;
     }
     if (special)

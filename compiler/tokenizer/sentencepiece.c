@@ -119,9 +119,11 @@ static void read_config_token(struct draft *draft, const char *key, struct node 
         draft_invalid(draft, "%s: token '%s' contradicts the pieces of tokenizer.model",
                       token.path, draft_show(draft, text.text, text.length));
     bool special = node_bool(node_get(token, "special"), false);
-    if (known < 0)
+    if (known < 0) {
         draft_add_piece(draft, id, text.text, text.length,
                         special ? RT_PIECE_CONTROL : RT_PIECE_USER, 0);
+        draft->pieces.items[id].added = true;
+    }
     if (special && !(draft->pieces.items[id].attributes & RT_PIECE_UNKNOWN))
         draft->pieces.items[id].attributes |= RT_PIECE_SPECIAL;
 }

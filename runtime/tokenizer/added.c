@@ -74,7 +74,8 @@ static void take(const struct rt_text *in, const struct rt_span *span,
         end = skip_blanks(text, length, end);
     if (*settled < begin)
         put_span(in, span, *settled, begin, out);
-    rt_text_token(out, added->id);
+    if (begin < end) /* else the token before swallowed all of it */
+        rt_text_token(out, added->id);
     *settled = end;
 }
 

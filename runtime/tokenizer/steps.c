@@ -49,7 +49,7 @@ static uint32_t replace(const struct job *job, const uint8_t *from, size_t from_
             origin += (uint32_t)((next < job->origin ? next : job->origin) - at);
         if (found) {
             rt_text_put(job->out, to, to_length);
-            if (next < job->origin)
+            if (next + from_length <= job->origin) /* it takes the last replaced byte's */
                 origin = (uint32_t)(job->out->length - begin);
         }
         at = next + (found ? from_length : 0);
@@ -67,18 +67,19 @@ static void step_replace(const struct job *job)
 
 static void step_nfc(const struct job *job)
 {
-    size_t begin = job->out->length;
+    size_t begin = job->out->length, first = 0;
     uint8_t *room = rt_text_reserve(job->out, rt_nfc_bound(job->length));
     if (!room)
         return;
+    if (job->origin) /* a first character may become several */
+        first = rt_nfc(job->text, job->origin, room);
     size_t bytes = rt_nfc(job->text, job->length, room);
-    if (bytes == (size_t)-1) {
+    if (bytes == (size_t)-1 || first == (size_t)-1) {
         job->out->failed = true;
         return;
     }
     job->out->length += bytes;
-    uint32_t first = bytes ? rt_character_at(room, bytes, 0).length : 0;
-    rt_text_cut(job->out, begin, job->origin ? first : 0);
+    rt_text_cut(job->out, begin, (uint32_t)first);
 }
 
 static void step_metaspace(const struct job *job)
