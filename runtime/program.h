@@ -80,7 +80,7 @@ struct rt_weight {
     rt_u64 offset, bytes; /* of the data in the file */
     /* --init random: w = initializer * sqrt(3) * (2u - 1), rounded to bf16; or all `constant`. */
     float initializer, constant;
-    rt_u32 ordinal; /* the tensor's number in the generator's key */
+    rt_u32 ordinal; /* the tensor's number for the generator (runtime/philox.h) */
 };
 
 struct rt_state {

@@ -2,7 +2,6 @@
 #include "runtime/weights.h"
 
 #include "runtime/mapping.h"
-#include "runtime/pool.h"
 #include "runtime/safetensors_internal.h"
 #include "runtime/weights_internal.h"
 
@@ -13,8 +12,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { POPULATE_TILE = 16 << 20, FAULT_AROUND = 64 << 10 };
 
 static rt_status changed(const char *path, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));
@@ -173,31 +170,4 @@ void rt_weights_release(struct rt_weights *weights)
         munmap(weights->memory, weights->anonymous_bytes);
     free(weights->data);
     *weights = (struct rt_weights){0};
-}
-
-/*
- * Touches tiles begin .. end - 1 of a file. Linux maps what is cached of the 64 KiB around a
- * fault, so one touch in each does: measured, it takes half the time of MADV_POPULATE_READ.
- */
-static void populate_tiles(void *const *operands, rt_i64 begin, rt_i64 end)
-{
-    const struct rt_tensor_file *file = operands[0];
-    rt_u64 first = (rt_u64)begin * POPULATE_TILE, last = (rt_u64)end * POPULATE_TILE;
-    if (last > file->size)
-        last = file->size;
-    for (; first < last; first += FAULT_AROUND)
-        (void)*(const volatile rt_u8 *)(file->map + first);
-}
-
-void rt_weights_populate(const struct rt_weights *weights, struct rt_pool *pool)
-{
-    rt_u64 memory = (rt_u64)sysconf(_SC_PHYS_PAGES) * (rt_u64)sysconf(_SC_PAGESIZE);
-    rt_u32 files = weights->checkpoint ? weights->checkpoint->file_count : 0;
-    if (weights->mapped_bytes > memory / 4 * 3)
-        return;
-    for (rt_u32 i = 0; i < files; i++) {
-        void *operand = &weights->checkpoint->files[i];
-        rt_u64 tiles = (weights->checkpoint->files[i].size + POPULATE_TILE - 1) / POPULATE_TILE;
-        rt_pool_run(pool, populate_tiles, &operand, (rt_i64)tiles);
-    }
 }

@@ -3,7 +3,6 @@
 #include "runtime/convert.h"
 #include "runtime/mapping.h"
 #include "runtime/philox.h"
-#include "runtime/pool.h"
 #include "runtime/safetensors.h"
 #include "runtime/weights.h"
 
@@ -227,20 +226,6 @@ static void takes_any_layout(void **state)
     rt_status_clear();
 }
 
-static void populates(void **state)
-{
-    (void)state;
-    struct rt_weight table[2];
-    struct rt_program program = program_of(table);
-    struct rt_weights weights;
-    struct rt_pool *pool;
-    assert_int_equal(rt_pool_open(&pool, 2, false), EXIT_OK);
-    assert_int_equal(rt_weights_map(&program, NULL, &weights), EXIT_OK);
-    rt_weights_populate(&weights, pool);
-    rt_weights_release(&weights);
-    rt_pool_close(pool);
-}
-
 /* Runs `use` in a child whose standard error is read; returns its wait status. */
 static int in_child(void (*use)(void), char *said, size_t capacity)
 {
@@ -315,8 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(binds_in_place),   cmocka_unit_test(finds_in_order),
         cmocka_unit_test(finds_changes),    cmocka_unit_test(draws),
-        cmocka_unit_test(takes_any_layout), cmocka_unit_test(populates),
-        cmocka_unit_test(shrinking_file),
+        cmocka_unit_test(takes_any_layout), cmocka_unit_test(shrinking_file),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
