@@ -92,10 +92,12 @@ rt_status bench_samples_open(struct bench_samples *samples, struct rt_session *s
                              rt_i64 steps)
 {
     *samples = (struct bench_samples){.session = session, .steps = steps};
-    samples->step_ns = calloc((size_t)steps * 3, sizeof *samples->step_ns);
+    samples->step_ns = calloc((size_t)steps * 5, sizeof *samples->step_ns);
     if (!samples->step_ns)
-        return rt_fail(OUT_OF_MEMORY, (size_t)steps * 3 * sizeof *samples->step_ns);
-    samples->peak = samples->step_ns + steps;
+        return rt_fail(OUT_OF_MEMORY, (size_t)steps * 5 * sizeof *samples->step_ns);
+    samples->prefill_ns = samples->step_ns + steps;
+    samples->decode_ns = samples->prefill_ns + steps;
+    samples->peak = samples->decode_ns + steps;
     samples->bandwidth = samples->peak + steps;
     return rt_reader_open(&samples->reader, session);
 }
@@ -107,10 +109,13 @@ void bench_samples_close(struct bench_samples *samples)
     *samples = (struct bench_samples){0};
 }
 
-void bench_samples_add(struct bench_samples *samples, rt_u64 step_ns)
+void bench_samples_add(struct bench_samples *samples, rt_u64 step_ns, rt_u64 prefill_ns,
+                       rt_u64 decode_ns)
 {
     rt_i64 i = samples->done++;
     samples->step_ns[i] = (double)step_ns;
+    samples->prefill_ns[i] = (double)prefill_ns;
+    samples->decode_ns[i] = (double)decode_ns;
     samples->peak[i] = rt_measure_peak(samples->session);
     samples->bandwidth[i] = rt_measure_bandwidth(samples->session, &samples->reader);
 }

@@ -25,7 +25,7 @@ struct bench_result {
 struct bench_samples {
     struct rt_session *session;
     struct rt_reader reader;
-    double *step_ns, *peak, *bandwidth; /* [steps] each, one allocation */
+    double *step_ns, *prefill_ns, *decode_ns, *peak, *bandwidth; /* [steps] each */
     rt_i64 steps, done;
 };
 
@@ -37,10 +37,13 @@ rt_status bench_samples_open(struct bench_samples *samples, struct rt_session *s
                              rt_i64 steps);
 void bench_samples_close(struct bench_samples *samples);
 
-/* Records a step and samples the machine. The first step of all is not to be recorded. */
-void bench_samples_add(struct bench_samples *samples, rt_u64 step_ns);
+/* Records a step and the times of its parts (0 where it has none), and samples the machine. The
+ * first step of all is not to be recorded. */
+void bench_samples_add(struct bench_samples *samples, rt_u64 step_ns, rt_u64 prefill_ns,
+                       rt_u64 decode_ns);
 
-/* Step times, the machine's rates (medians), memory. */
+/* Step times, the machine's rates, memory. Rates and times of parts are medians on both sides of
+ * a share, since a machine that is shared has outliers. */
 void bench_finish(struct bench_result *result, struct bench_samples *samples);
 
 /* Of values[0..count), which are sorted by it: the value at a share of the order, nearest rank. */

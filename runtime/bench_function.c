@@ -110,7 +110,7 @@ static rt_status measure(struct bench_result *result, struct call *call,
         status = run_call(call, &nanoseconds);
         if (status || step == 0)
             continue; /* the first step is not counted */
-        bench_samples_add(samples, nanoseconds);
+        bench_samples_add(samples, nanoseconds, 0, 0);
         total += (double)nanoseconds * 1e-9;
         rt_progress_show(&progress, step, "");
     }

@@ -181,40 +181,32 @@ static rt_status run_call(struct call *call, rt_u64 *nanoseconds)
     return status;
 }
 
-static void add_times(struct rt_generation_times *sum, const struct rt_generation_times *times)
-{
-    sum->prefill += times->prefill;
-    sum->decode += times->decode;
-    sum->prefill_tokens += times->prefill_tokens;
-    sum->decode_steps += times->decode_steps;
-    sum->prefill_flops += times->prefill_flops;
-    sum->cache_bytes += times->cache_bytes;
-}
-
+/* Every step does the same work, so the counts of the last one hold for all. */
 static void fill(struct bench_result *result, const struct call *call,
-                 const struct rt_generation_times *sum)
+                 struct bench_samples *samples)
 {
     const struct rt_program *program = call->session->program;
-    double steps = (double)result->steps, prefill = (double)sum->prefill * 1e-9;
-    double decode = (double)sum->decode * 1e-9, count = (double)sum->decode_steps;
+    const struct rt_generation_times *times = &call->generator.times;
+    double prefill = bench_quantile(samples->prefill_ns, samples->done, 0.5) * 1e-9;
+    double decode = bench_quantile(samples->decode_ns, samples->done, 0.5) * 1e-9;
+    double count = (double)times->decode_steps;
     result->prompt_tokens = call->rows[0].prompt.count;
     result->new_tokens = call->rows[0].count;
-    result->prefill_ms = prefill / steps * 1e3;
-    result->prefill_rate = (double)sum->prefill_tokens / prefill;
-    result->prefill_gflops = sum->prefill_flops / prefill * 1e-9;
-    if (sum->decode_steps == 0)
+    result->prefill_ms = prefill * 1e3;
+    result->prefill_rate = (double)times->prefill_tokens / prefill;
+    result->prefill_gflops = times->prefill_flops / prefill * 1e-9;
+    if (times->decode_steps == 0)
         return;
     double weights = bench_weight_bytes(program,
                                         &program->functions[call->generator.decode.index]);
     result->decode_ms = decode / count * 1e3;
     result->decode_rate = count * (double)call->batch / decode;
-    result->decode_gbs = (weights * count + sum->cache_bytes) / decode * 1e-9;
+    result->decode_gbs = (weights * count + times->cache_bytes) / decode * 1e-9;
 }
 
 static rt_status measure(struct bench_result *result, struct call *call,
                          struct bench_samples *samples)
 {
-    struct rt_generation_times sum = {0};
     struct rt_progress progress;
     rt_status status = 0;
     rt_progress_open(&progress, "bench", result->steps);
@@ -223,13 +215,13 @@ static rt_status measure(struct bench_result *result, struct call *call,
         status = run_call(call, &nanoseconds);
         if (status || step == 0)
             continue; /* the first step is not counted */
-        bench_samples_add(samples, nanoseconds);
-        add_times(&sum, &call->generator.times);
+        bench_samples_add(samples, nanoseconds, call->generator.times.prefill,
+                          call->generator.times.decode);
         rt_progress_show(&progress, step, "");
     }
     rt_progress_close(&progress);
     if (!status) {
-        fill(result, call, &sum);
+        fill(result, call, samples);
         bench_finish(result, samples);
     }
     return status;

@@ -17,7 +17,8 @@
 
 enum {
     ROUNDS = 50000,             /* of a peak tile: about 0.1 ms */
-    PEAK_TILES_PER_THREAD = 64, /* a sample of about 10 ms */
+    PEAK_TILES_PER_THREAD = 8,  /* a burst of about 1 ms: mostly not interrupted */
+    BURSTS = 8,                 /* a sample is the best of them */
     CHAINS = 12,                /* covers 2 units with a latency of 4 to 5 */
     PIECE = 1 << 20,
     READ_SAMPLE = 256 << 20,    /* bytes of one sample of the bandwidth, at most */
@@ -160,10 +161,15 @@ double rt_measure_peak(struct rt_session *session)
     rt_i64 tiles = (rt_i64)threads_of(session) * PEAK_TILES_PER_THREAD;
     for (int i = 0; i < CHAINS; i++) /* all different, or the compiler makes them one chain */
         numbers[2 + i] = 1 + (float)i;
-    rt_u64 start = rt_now();
-    session->device->table->run(session->device, kernel, operands, tiles);
-    double seconds = (double)(rt_now() - start) * 1e-9;
-    return seconds > 0 ? (double)tiles * ROUNDS * CHAINS * flops / seconds : 0;
+    double best = 0;
+    for (int burst = 0; burst < BURSTS; burst++) {
+        rt_u64 start = rt_now();
+        session->device->table->run(session->device, kernel, operands, tiles);
+        double seconds = (double)(rt_now() - start) * 1e-9;
+        double rate = (double)tiles * ROUNDS * CHAINS * flops / seconds;
+        best = seconds > 0 && rate > best ? rate : best;
+    }
+    return best;
 }
 
 rt_status rt_reader_open(struct rt_reader *reader, const struct rt_session *session)

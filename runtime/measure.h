@@ -19,8 +19,8 @@ struct rt_reader {
     rt_i64 count, next;
 };
 
-/* One sample of the multiply-add rate in FLOP/s, for "bf16" or else f32, with the widest
- * instructions among the features that the program was built for. */
+/* One sample of the multiply-add rate in FLOP/s, the best of some short bursts, for "bf16" or else
+ * f32, with the widest instructions among the features that the program was built for. */
 double rt_measure_peak(struct rt_session *session);
 
 rt_status rt_reader_open(struct rt_reader *reader, const struct rt_session *session);

@@ -71,7 +71,8 @@ static void test_generate_bench(void **state)
     assert_true(field(run.out, NULL, "steps") == 3);
     assert_true(field(run.out, NULL, "batch") == 2);
     assert_true(field(run.out, "\"step_ms\"", "p99") >= field(run.out, "\"step_ms\"", "median"));
-    assert_true(field(run.out, "\"step_ms\"", "mean")
+    /* of three steps, one has no less than the median of both parts */
+    assert_true(field(run.out, "\"step_ms\"", "p99")
                 >= field(run.out, "\"prefill\"", "ms")
                        + 43 * field(run.out, "\"decode\"", "ms_per_token") - 1e-6);
     assert_true(field(run.out, "\"decode\"", "bandwidth_share") > 0);
