@@ -37,22 +37,38 @@ static const char *entry(const char *header, const char *key)
     return found + strspn(found, " :");
 }
 
-/* Checks a header that describes `bytes` of data; NULL if it is a vector of int32. */
+/* The product of "(2, 3)", "(6,)" or "()"; -1 if it is none or too large. */
+static rt_i64 shape_product(const char *shape)
+{
+    rt_i64 product = 1;
+    char *end;
+    if (*shape++ != '(')
+        return -1;
+    while (*(shape += strspn(shape, " ,")) != ')') {
+        long long size = strtoll(shape, &end, 10);
+        if (end == shape || size < 0 || __builtin_mul_overflow(product, size, &product))
+            return -1;
+        shape = end;
+    }
+    return product;
+}
+
+/* Checks a header that describes `bytes` of data; NULL if they are int32 in C order. */
 static const char *check_header(const char *header, size_t bytes, rt_i64 *count)
 {
     const char *type = entry(header, "'descr'"), *order = entry(header, "'fortran_order'");
     const char *shape = entry(header, "'shape'");
-    char *end;
     if (!type || !order || !shape)
         return "its header has no descr, fortran_order or shape";
     if (strncmp(type, "'<i4'", 5) != 0)
         return "it does not hold int32";
-    long long length = *shape == '(' ? strtoll(shape + 1, &end, 10) : -1;
-    if (length < 0 || end == shape + 1 || strncmp(end, ",)", 2) != 0)
-        return "it is no vector";
-    if ((unsigned long long)length != bytes / 4 || bytes % 4 != 0)
+    if (strncmp(order, "False", 5) != 0)
+        return "it is in Fortran order";
+    *count = shape_product(shape);
+    if (*count < 0)
+        return "its shape cannot be read";
+    if ((size_t)*count != bytes / 4 || bytes % 4 != 0)
         return "its length is not that of its shape";
-    *count = length;
     return NULL;
 }
 

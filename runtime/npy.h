@@ -1,5 +1,5 @@
 /* NumPy's .npy files (format version 1.0, numpy.lib.format): two-dimensional f32 out, int32
- * vectors in. */
+ * arrays in. */
 #ifndef SINTER_NPY_H
 #define SINTER_NPY_H
 
@@ -13,7 +13,8 @@ enum { RT_NPY_HEADER = 128 };
 /* Writes the header of a little-endian f32 array [rows, columns]: RT_NPY_HEADER bytes. */
 void rt_npy_header(FILE *file, rt_i64 rows, rt_i64 columns);
 
-/* Reads a contiguous int32 vector into memory that the caller frees. Anything else is EXIT_DATA. */
+/* Reads an int32 array in C order, of any shape, into memory that the caller frees. Anything else
+ * is EXIT_DATA. */
 rt_status rt_npy_read_i32(const char *path, rt_i32 **values, rt_i64 *count);
 
 #endif
