@@ -31,7 +31,8 @@ only_system_libraries "$place/outside"
 newest=$(readelf -V "$place/outside" | grep -o 'GLIBC_2\.[0-9]*' | sort -t. -k2 -n | tail -n 1)
 [ "${newest#GLIBC_2.}" -le 34 ] || fail "the program needs $newest"
 
-if ! chroot / true 2>/dev/null; then
+chroot=$(command -v chroot || echo /usr/sbin/chroot)
+if ! "$chroot" / /bin/true 2>/dev/null; then
     echo 'SKIPPED 3 compiling and running in a bare system (needs root)'
     exit 0
 fi
@@ -42,12 +43,12 @@ cp /lib/x86_64-linux-gnu/libc.so.6 /lib/x86_64-linux-gnu/libm.so.6 \
 cp "$sinter" "$place/bare/sinter"
 cp "$model"/*.json "$model"/*.safetensors "$model"/tokenizer.* "$place/bare/model/"
 
-env -i chroot "$place/bare" /sinter version || fail 'sinter version'
-env -i chroot "$place/bare" /sinter build /model --task generate --max-length 64 -o /program ||
+env -i "$chroot" "$place/bare" /sinter version || fail 'sinter version'
+env -i "$chroot" "$place/bare" /sinter build /model --task generate --max-length 64 -o /program ||
     fail 'sinter build'
 cmp "$place/outside" "$place/bare/program" >/dev/null ||
     echo 'the programs differ (they hold the path of the weights)'
-env -i chroot "$place/bare" /program generate --ids 1 >"$place/inside.txt" || fail 'generate'
+env -i "$chroot" "$place/bare" /program generate --ids 1 >"$place/inside.txt" || fail 'generate'
 [ -s "$place/inside.txt" ] || fail 'the program printed nothing'
 left=$(ls "$place/bare" | tr '\n' ' ')
 [ "$left" = 'lib lib64 model program sinter ' ] || fail "files left behind: $left"
