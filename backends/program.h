@@ -16,7 +16,7 @@ struct program_facts {
     const int32_t *eos_ids;
     size_t eos_count;
     int32_t bos_id;                  /* -1 if none */
-    const char *const *cpu_features; /* NULL-terminated, or NULL */
+    const char *const *cpu_features; /* NULL-terminated; NULL (as cpu): those of the target */
 };
 
 /* A step: the C function that runs a kernel, and its operands. */

@@ -110,8 +110,10 @@ struct emit_result backend_c_emit(struct module *planned, const struct emit_opti
     struct str *last = &e.units[count - 1];
     str_bytes(last, e.declarations.text, e.declarations.length);
     struct program_facts facts = options->facts;
-    facts.cpu = options->target->name;
-    facts.cpu_features = target_features(e.arena, options->target);
+    if (!facts.cpu)
+        facts.cpu = options->target->name;
+    if (!facts.cpu_features)
+        facts.cpu_features = target_features(e.arena, options->target);
     program_print(last, planned, &facts, steps);
     struct emit_result result = {.count = count, .kernels = e.kernels};
     result.units = arena_array(e.arena, struct emit_text, (size_t)count);
