@@ -165,7 +165,7 @@ static void shape_ew(const struct shape_call *call, const struct op_info *info)
             widest = i;
     for (int i = 0; i < call->count; i++)
         if (operand_type(call, i)->rank > 0)
-            shape_need_same_dims(call, i, widest);
+            shape_need_same_dims(call, widest, i);
     check_ew_dtypes(call, info->rule);
     const struct type *type = operand_type(call, widest);
     shape_result(call, 0, ew_dtype(call, info->rule), type->rank, type->dims);
