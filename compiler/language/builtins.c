@@ -72,6 +72,7 @@ static struct datum run_constant(struct lowering *l, const struct call *call)
     if (list->kind != DATUM_LIST || list->count == 0)
         argument_wrong(l, call, 0, "a list of numbers");
     need_function(l, call->location);
+    spend(l, list->count, call->location);
     float *bytes = arena_array(l->arena, float, list->count);
     for (size_t i = 0; i < list->count; i++) {
         if (!datum_is_number(&list->items[i]))

@@ -146,7 +146,7 @@ static bool map_value(struct lowering *l, struct frame *f, const struct config_e
     for (size_t i = 0; i < entry->map.count; i++) {
         struct datum from = evaluate(l, f, entry->map.items[i].from, NULL);
         closed = closed || from.kind != DATUM_NONE;
-        if (!datum_equal(&from, value))
+        if (!datum_equal(l, &from, value, entry->location))
             continue;
         *out = evaluate(l, f, entry->map.items[i].to, NULL);
         return true;

@@ -49,8 +49,10 @@ bool datum_whole(const struct datum *d, int64_t *out)
     return real || d->kind == DATUM_INTEGER;
 }
 
-bool datum_equal(const struct datum *a, const struct datum *b)
+bool datum_equal(struct lowering *l, const struct datum *a, const struct datum *b,
+                 struct location location)
 {
+    spend(l, 1, location);
     if (datum_is_number(a) && datum_is_number(b))
         return a->kind == DATUM_INTEGER && b->kind == DATUM_INTEGER ? a->integer == b->integer
                                                                     : a->real == b->real;
@@ -63,7 +65,7 @@ bool datum_equal(const struct datum *a, const struct datum *b)
     default: break;
     }
     for (size_t i = 0; i < a->count; i++)
-        if (!datum_equal(&a->items[i], &b->items[i]))
+        if (!datum_equal(l, &a->items[i], &b->items[i], location))
             return false;
     return a->kind == DATUM_LIST;
 }
@@ -86,11 +88,11 @@ static void show(struct str *out, const struct datum *d, int depth)
     case DATUM_TENSOR: str_printf(out, "%s", type_text(out->arena, &d->tensor->type)); break;
     case DATUM_LIST:
         str_printf(out, "[");
-        for (size_t i = 0; i < d->count && depth < 4; i++) {
+        for (size_t i = 0; i < d->count && depth < 4 && out->length < SHOWN_LIMIT; i++) {
             str_printf(out, i ? ", " : "");
             show(out, &d->items[i], depth + 1);
         }
-        str_printf(out, "]");
+        str_printf(out, depth == 4 || out->length >= SHOWN_LIMIT ? "...]" : "]");
         break;
     }
 }

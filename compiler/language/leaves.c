@@ -103,8 +103,6 @@ static void begin_leaf(struct lowering *l, const struct statement *s)
     l->builder.location = place_of(l, s->location);
     if (s->pattern->has_dtype && s->pattern->dtype != DTYPE_f32 && s->kind == STATEMENT_WEIGHT)
         fatal_at(place_of(l, s->pattern->location), LANGUAGE_WEIGHT_DTYPE, s->names[0]);
-    if (l->builder.module->weights.count + l->builder.module->states.count >= NODE_LIMIT)
-        fatal_at(place_of(l, s->location), LANGUAGE_NODES, (int)NODE_LIMIT);
 }
 
 void run_weight(struct lowering *l, struct frame *f, const struct statement *s)

@@ -11,11 +11,12 @@
 #include "ir/build.h"
 
 enum {
-    STEP_LIMIT = 2000000,  /* evaluated expressions and list items of one lowering */
+    STEP_LIMIT = 500000,   /* evaluated expressions, list items and nodes of one lowering */
     DEPTH_LIMIT = 600,     /* nested evaluations: bounds the stack */
     CALL_LIMIT = 60,       /* nested calls */
-    NODE_LIMIT = 100000,   /* nodes of one function */
-    LIST_LIMIT = 1 << 20,  /* items of a list */
+    NODE_STEPS = 8,        /* what a node or a leaf counts as */
+    LIST_LIMIT = 100000,   /* items of a list */
+    SHOWN_LIMIT = 4000,    /* bytes of a value in a message */
     TEXT_LIMIT = 4096,     /* bytes of a computed text */
     NAME_LIMIT = 40,       /* longer identifiers do not reach the IR */
 };
@@ -70,7 +71,6 @@ struct datum datum_text(const char *text);
 struct datum datum_tensor(struct value *value);
 bool datum_is_number(const struct datum *d);
 bool datum_is_scalar(const struct datum *d); /* a number or a truth value */
-bool datum_equal(const struct datum *a, const struct datum *b);
 const char *datum_kind_name(const struct datum *d); /* "a number", "f32[2,3]" */
 /* As text: 4096, 1e-05, "silu", true, none, [1, 2]. */
 const char *datum_show(struct arena *arena, const struct datum *d);
@@ -83,6 +83,10 @@ struct location place_of(const struct lowering *l, struct location location);
 struct location start_of(const struct expr *e);
 /* Counts `count` units of work; fatal beyond STEP_LIMIT. */
 void spend(struct lowering *l, size_t count, struct location location);
+
+/* Counts the items of lists; `location` is for the message that there are too many. */
+bool datum_equal(struct lowering *l, const struct datum *a, const struct datum *b,
+                 struct location location);
 
 /* `hint` names the node that gives the value; NULL: after its op. */
 struct datum evaluate(struct lowering *l, struct frame *f, const struct expr *e, const char *hint);

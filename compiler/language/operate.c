@@ -14,8 +14,7 @@ void need_function(struct lowering *l, struct location location)
 {
     if (!l->builder.function)
         fatal_at(place_of(l, location), LANGUAGE_NO_TENSORS, "tensors");
-    if (l->builder.function->nodes.count >= NODE_LIMIT)
-        fatal_at(place_of(l, location), LANGUAGE_NODES, (int)NODE_LIMIT);
+    spend(l, NODE_STEPS, location);
 }
 
 struct datum emit(struct lowering *l, struct location location, enum op op,
@@ -366,7 +365,7 @@ static struct datum operate_plain(struct lowering *l, const struct expr *e, stru
 {
     const char *text = operators[operator_row(e->sign)].text;
     if (e->sign == SIGN_EQUAL || e->sign == SIGN_UNEQUAL)
-        return datum_bool(datum_equal(&a, &b) == (e->sign == SIGN_EQUAL));
+        return datum_bool(datum_equal(l, &a, &b, e->location) == (e->sign == SIGN_EQUAL));
     if (e->sign == '+' && a.kind == DATUM_LIST && b.kind == DATUM_LIST)
         return join_lists(l, e, &a, &b);
     bool logic = e->sign == WORD_AND || e->sign == WORD_OR;
