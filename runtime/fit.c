@@ -182,20 +182,22 @@ static rt_status train(struct fit *fit)
     rt_progress_open(&progress, "fit", fit->steps);
     while (fit->done < fit->steps && !status)
         status = train_epoch(fit, &progress);
-    if (!status && fit->losses) {
-        status = rt_file_commit(fit->losses, fit->losses_name, fit->options->losses);
-        fit->losses = NULL;
-    }
     return status;
 }
 
-/* An interrupted run keeps what it has learnt: the weights of its last whole step. */
+/* An interrupted run keeps what it has learnt: losses and weights of its last whole step. */
 static rt_status save(struct fit *fit, rt_status status)
 {
     bool stopped = status == EXIT_INTERRUPTED || status == EXIT_TERMINATED;
-    if (!fit->options->save || (status && !stopped))
+    rt_status saved = 0;
+    if (status && !stopped)
         return status;
-    rt_status saved = rt_save_weights(&fit->session, fit->options->save);
+    if (fit->losses) {
+        saved = rt_file_commit(fit->losses, fit->losses_name, fit->options->losses);
+        fit->losses = NULL;
+    }
+    if (!saved && fit->options->save)
+        saved = rt_save_weights(&fit->session, fit->options->save);
     return saved ? saved : status;
 }
 

@@ -227,6 +227,21 @@ static void test_failures(void **state)
     assert_non_null(strstr(run.err, "sample 200 does not exist"));
 }
 
+static void test_interrupted(void **state)
+{
+    struct run_setting stopped = {.interrupt_ms = 400};
+    char line[512];
+    (void)state;
+    snprintf(line, sizeof line, "fit " TRAIN " --epochs 1000000 --losses %s --save %s",
+             in_folder("a"), in_folder("start"));
+    struct run run = run_line(toy_fit_program(BATCH, false), &stopped, line);
+    assert_int_equal(run.code, 130);
+    assert_true(number_in(in_folder("a"), 0) > number_in(in_folder("a"), 20));
+    run = run_fit("fit " TRAIN " -w %s --losses %s", in_folder("start"), in_folder("b"));
+    assert_int_equal(run.code, 0);
+    assert_true(number_in(in_folder("b"), 0) < number_in(in_folder("a"), 0));
+}
+
 static void test_labels(void **state)
 {
     static const unsigned char header[] = {0, 0, 8, 1, 0, 0, 0, SAMPLES};
@@ -268,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_permutation), cmocka_unit_test(test_losses),
         cmocka_unit_test(test_seeds),       cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_failures),    cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
