@@ -24,6 +24,7 @@ static const char *const common_switches[] = {
     "-vectorize-loops", "-vectorize-slp", "-funroll-loops", "-ffp-contract=on",
     "-relaxed-aliasing", "-mframe-pointer=none", "-ffunction-sections", "-fdata-sections",
     "-fno-rounding-math", "-nostdsysteminc", "-nobuiltininc", "-w",
+    "-disable-llvm-verifier", "-discard-value-names",
     "-ferror-limit", "5", "-main-file-name", "program.c", "-x", "c",
 };
 

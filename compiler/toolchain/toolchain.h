@@ -52,7 +52,8 @@ enum toolchain_status {
 /*
  * Compiles gnu17 C text, which can include nothing. *errors is the caller's, by malloc, "" if
  * there were none. Callable from several threads at once (8 MB of stack each). Floating point is
- * IEEE but for contraction (a*b+c may be one fma); signed overflow is undefined; no errno.
+ * IEEE but for contraction (a*b+c of one expression is one fma); signed overflow is undefined; no
+ * errno.
  */
 enum toolchain_status toolchain_compile(const char *source, size_t length,
                                         const struct toolchain_target *cpu, struct object *out,
