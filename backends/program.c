@@ -272,7 +272,7 @@ static void put_constants(struct str *out, const struct module *module)
 
 static void put_tokens(struct str *out, const struct program_facts *facts)
 {
-    str_printf(out, "static const rt_u8 tokenizer[] __attribute__((aligned(64))) = {");
+    str_printf(out, "static const rt_u8 tokenizer[] __attribute__((aligned(64), unused)) = {");
     if (facts->tokenizer)
         put_bytes(out, facts->tokenizer, facts->tokenizer_bytes);
     str_printf(out, "0};\nstatic const rt_i32 eos_ids[] = {");

@@ -4,20 +4,7 @@
  * packed from memory as it is stored; what is neither rows nor columns of memory is packed
  * element by element.
  */
-#include "backends/c/operand.h"
-#include "backends/c/product.h"
-
-struct side {
-    const struct value *value;
-    int64_t start, extent; /* columns of the product that a segment serves */
-    struct matrix matrix;
-};
-
-struct matmul {
-    struct product product;
-    struct side sides[PRODUCTS][64];
-    int side_counts[PRODUCTS];
-};
+#include "backends/c/matmul.h"
 
 /* Row-major index of the left operand at variables batch, row, step. */
 static struct index left_index(struct generator *g, const struct product *p, struct index batch,
@@ -71,7 +58,7 @@ static void find_sides(struct generator *g, struct matmul *m, int which)
     const struct node *node = whole->node;
     int axis = whole->type.rank - (transb ? 2 : 1), parts = 1;
     bool segments = node->op == OP_concat && !is_loaded(g, whole) &&
-                    node_int(node, axis) == axis && node->operand_count <= 64;
+                    node_int(node, axis) == axis && node->operand_count <= SEGMENTS;
     for (int i = 0; segments && i < node->operand_count; i++)
         segments = node->operands[i]->type.dims[axis] % g->target->nr == 0;
     if (segments)
@@ -158,7 +145,7 @@ static void pack_left(struct generator *g, struct product *p)
     scope_open(g);
     int step = variable_add(g, p->e.k, 0, false);
     const char *store = p->pairs ? "to_bf16" : "";
-    writer_line(&g->scopes[g->depth - !transa].writer, "const rt_i64 k = %s + i;",
+    writer_line(&g->scopes[g->depth - transa].writer, "const rt_i64 k = %s + i;",
                 p->first_step);
     struct index k = variable_open(g, step, "k", 0, p->e.k - 1);
     struct index row = variable_open(g, p->row, "row", 0, p->e.m - 1);
@@ -199,6 +186,7 @@ static void find_left(struct generator *g, struct product *p)
     bool odd = p->pairs && p->e.k % 2 != 0;
     if (matrix.kind == MATRIX_ROWS && matrix.value->type.dtype == wanted && !odd && !p->deep) {
         p->left = matrix_pointer(g, &matrix, p->e.batch > 1 ? "v0" : "0", "0", "m", "0");
+        p->left_origin = matrix_pointer(g, &matrix, "0", "0", "0", "0");
         p->left_stride = arena_printf(g->arena, "%lld", (long long)matrix.major);
     } else {
         p->left = NULL;
@@ -206,7 +194,7 @@ static void find_left(struct generator *g, struct product *p)
     }
 }
 
-void emit_matmul(struct generator *g)
+struct matmul *matmul_create(struct generator *g)
 {
     struct matmul *m = arena_new(g->arena, struct matmul);
     struct product *p = &m->product;
@@ -227,5 +215,10 @@ void emit_matmul(struct generator *g)
     for (int which = 0; which < p->count; which++)
         find_sides(g, m, which);
     find_left(g, p);
-    emit_product(g, p);
+    return m;
+}
+
+void emit_matmul(struct generator *g)
+{
+    emit_product(g, &matmul_create(g)->product);
 }

@@ -74,7 +74,7 @@ static bool provide(struct generator *g, const struct value *value, struct index
     if ((low < 0 || high >= p->cols) && !g->space.split.wanted)
         fatal(INTERNAL, "an epilogue needs products of another tile", value->name);
     const char *text = arena_printf(g->arena, "block%d[(%s) * %lld + %s]", which,
-                                    p->deep ? "v1 - first_row" : "r", (long long)p->pitch,
+                                    p->deep || p->stream ? "v1 - first_row" : "r", (long long)p->pitch,
                                     index_text(&g->space, &column));
     *out_element = element_new(g, "float", index_depth(&g->space, &index), "%s",
                                round_text(g->arena, value->type.dtype, text));
@@ -163,14 +163,16 @@ static void declare_buffers(struct generator *g, struct product *p)
 {
     struct writer *w = scope_writer(g);
     int64_t depth = product_depth(p, p->kc);
-    int64_t rows = p->deep ? round_up(p->rows, g->target->mr) : g->target->mr;
+    bool tall = p->deep || p->stream;
+    int64_t rows = tall ? round_up(p->rows, g->target->mr) : g->target->mr;
     for (int which = 0; which < p->count; which++) {
-        writer_line(w, "rt_u32 panels%d[%lld] __attribute__((aligned(64)));", which,
+        if (!p->stream)
+            writer_line(w, "rt_u32 panels%d[%lld] __attribute__((aligned(64)));", which,
                     (long long)(p->pitch * depth / (p->pairs ? 2 : 1)));
         writer_line(w, "float block%d[%lld] __attribute__((aligned(64)));", which,
                     (long long)(rows * p->pitch));
     }
-    if (!p->left)
+    if (!p->left && !p->stream)
         writer_line(w, "%s left[%lld] __attribute__((aligned(64)));",
                     p->pairs ? "rt_u16" : "float",
                     (long long)((p->deep ? p->rows : g->target->mr) * depth));
@@ -179,11 +181,11 @@ static void declare_buffers(struct generator *g, struct product *p)
 static void emit_epilogue_rows(struct generator *g, struct product *p)
 {
     scope_open(g);
-    if (!p->deep)
+    if (!p->deep && !p->stream)
         writer_line(scope_writer(g), "const rt_i64 v1 = m + r;");
     variable_open(g, p->row, "v1", 0, p->e.m - 1);
     emit_row(g, p);
-    if (p->deep)
+    if (p->deep || p->stream)
         scope_close(g, "for (rt_i64 v1 = first_row; v1 < last_row; v1++)");
     else
         scope_close(g, "for (rt_i64 r = 0; r < count; r++)");
@@ -238,6 +240,10 @@ static void prepare(struct generator *g)
 static void attempt(struct generator *g)
 {
     struct product *p = g->skeleton;
+    if (p->stream) {
+        variable_open(g, p->batch, "0", 0, 0);
+        p->stream_left(g, p);
+    }
     scope_open(g);
     struct writer *w = scope_writer(g);
     writer_line(w, "const rt_i64 v0 = tile / %lld, v2 = tile %% %lld;",
@@ -252,7 +258,10 @@ static void attempt(struct generator *g)
     variable_open(g, p->batch, "v0", 0, p->e.batch - 1);
     variable_open(g, p->tile, "v2", 0, p->col_tiles - 1);
     declare_buffers(g, p);
-    if (p->deep)
+    if (p->stream) {
+        p->stream(g, p);
+        emit_epilogue_rows(g, p);
+    } else if (p->deep)
         emit_deep(g, p);
     else
         emit_whole(g, p);

@@ -23,6 +23,7 @@ struct product {
     const struct node *anchors[PRODUCTS];
     int count;
     const char *left;        /* the left operand where it stands: pointer text, or NULL: packed */
+    const char *left_origin; /* the same of its first row */
     const char *left_stride; /* its row stride */
     const char *first_step, *steps; /* of the part of K that is packed: texts */
     /* Emits code that fills left[(row - from_row) * left_stride + i], rows from_row..to_row-1,
@@ -30,6 +31,10 @@ struct product {
     void (*pack_left)(struct generator *g, struct product *p);
     /* Emits code that fills `target`, a panel of product `which`: `columns` columns from n. */
     void (*pack_right)(struct generator *g, struct product *p, int which);
+    /* Not NULL: computes all rows of the tile's columns into the blocks in its own way, from
+     * rows that stream_left makes known as `left` before the first tile. */
+    void (*stream)(struct generator *g, struct product *p);
+    void (*stream_left)(struct generator *g, struct product *p);
     int batch, row, tile, column; /* variables */
 };
 

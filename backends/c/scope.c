@@ -53,11 +53,20 @@ void scope_close_into(struct generator *g, int depth, const char *format, ...)
     struct writer *outer = &g->scopes[depth].writer;
     forget(g, inner);
     g->depth--;
-    if (head[0])
-        writer_line(outer, "%s {", head);
+    writer_line(outer, "%s {", head);
     str_bytes(&outer->text, inner->writer.text.text, inner->writer.text.length);
-    if (head[0])
-        writer_line(outer, "}");
+    writer_line(outer, "}");
+}
+
+void scope_close_bare(struct generator *g)
+{
+    struct scope *inner = &g->scopes[g->depth];
+    struct writer *outer = &g->scopes[g->depth - 1].writer;
+    forget(g, inner);
+    g->depth--;
+    writer_line(outer, "{");
+    str_bytes(&outer->text, inner->writer.text.text, inner->writer.text.length);
+    writer_line(outer, "}");
 }
 
 struct writer *scope_writer(struct generator *g)

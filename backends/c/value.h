@@ -92,6 +92,8 @@ void scope_open_conditional(struct generator *g, int depth);
 void scope_close_into(struct generator *g, int depth, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #define scope_close(g, ...) scope_close_into((g), (g)->depth - 1, __VA_ARGS__)
+/* As scope_close, as a block without a head. */
+void scope_close_bare(struct generator *g);
 struct writer *scope_writer(struct generator *g); /* of the innermost scope */
 
 /* --- loop variables --- */
