@@ -12,11 +12,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HUGE_PAGE = 2 << 20 };
+enum {
+    HUGE_PAGE = 2 << 20,
+    SMALL_STEP = 32 << 10, /* flops + bytes of a step that takes no longer than fork and join */
+};
 
 struct cpu {
     struct rt_device base;
     struct rt_pool *pool;
+    bool caller_works;
     const struct rt_program *program;
     unsigned char *arena;
     size_t arena_bytes;
@@ -36,6 +40,7 @@ static rt_status cpu_open(struct rt_device **device, const struct rt_device_opti
     if (!cpu)
         return rt_fail(OUT_OF_MEMORY, sizeof *cpu);
     cpu->base.table = &rt_device_cpu;
+    cpu->caller_works = options->caller_works;
     rt_status status = rt_pool_open(&cpu->pool, options->threads, options->caller_works);
     if (status) {
         free(cpu);
@@ -127,7 +132,11 @@ static rt_status cpu_launch(struct rt_device *device, rt_u32 index)
     void **operands = cpu->operands + cpu->first_operand[index];
     for (rt_u32 i = 0; i < function->step_count; i++) {
         const struct rt_step *step = &function->steps[i];
-        rt_pool_run(cpu->pool, step->kernel, operands + step->first_operand, step->tiles);
+        void **first = operands + step->first_operand;
+        if (cpu->caller_works && step->flops + step->bytes <= SMALL_STEP && step->tiles > 0)
+            step->kernel(first, 0, step->tiles);
+        else
+            rt_pool_run(cpu->pool, step->kernel, first, step->tiles);
     }
     return 0;
 }

@@ -152,7 +152,7 @@ static struct rt_function *add_function(const char *role, rt_i64 chunk, rt_kerne
 {
     rt_u32 f = toy.program.function_count++;
     toy.steps[f] = (struct rt_step){.kernel = kernel, .tiles = tiles, .name = role,
-                                    .flops = 1000, .bytes = 4096};
+                                    .flops = 1000, .bytes = 1 << 20}; /* shared by the threads */
     toy.functions[f] = (struct rt_function){
         .name = role, .role = role, .chunk = chunk, .steps = &toy.steps[f],
         .operands = toy.operands[f], .inputs = toy.inputs[f], .outputs = toy.outputs[f],
