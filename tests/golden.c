@@ -6,13 +6,18 @@
  * A case is a text of sections. What stands before the first one is a remark.
  *
  *     --- file NAME       a file for the commands to read, made in an empty directory
- *     --- run             one command line: `sinter ...`, or `./NAME ...` for what it made
+ *     --- link NAME PATH  NAME there is a link to PATH of the repository (the driver's directory)
+ *     --- shell           lines for /bin/sh that make more files; exit 77 skips the rest of the case
+ *     --- env             lines NAME=VALUE, or NAME to unset, for all later commands
+ *     --- stdin           standard input of the next command; else it is empty
+ *     --- run             one command line: `sinter ...`, `./NAME ...` for what it made, `sh -c "..."`
  *     --- exit N          its exit code (0 if there is no such section)
  *     --- out             all that it prints; also `--- err` for standard error
  *     --- out has         lines that must appear in it, in this order; also `--- err has`
  *     --- out lacks       lines that must not appear
  *
- * --update rewrites the sections exit, out and err with what the commands do now.
+ * The case's directory reads DIRECTORY in what is printed. --update rewrites the sections exit,
+ * out and err with what the commands do now.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SECTIONS = 256, WORDS = 128, LARGEST = 16 << 20 };
+enum { SECTIONS = 512, WORDS = 128, LARGEST = 16 << 20, SKIP = 77 };
 
 struct section {
     char head[256]; /* what follows "--- " */
@@ -38,7 +43,11 @@ struct golden {
     struct section sections[SECTIONS];
     int count;
     bool changed;
+    bool skipped;
     int failures;
+    const char *directory; /* where the commands run */
+    const char *start;     /* the driver's own */
+    const char *input;     /* for the next command; NULL = none */
 };
 
 struct outcome {
@@ -142,26 +151,104 @@ static int split(char *line, char **words)
     return count;
 }
 
-static struct outcome run(const char *sinter, const char *command)
+/* Runs words[0], which is looked up in PATH. Returns the exit code as a shell gives it. */
+static int spawn(char **words, const char *input)
 {
-    char *line = strdup(command), *words[WORDS];
     posix_spawn_file_actions_t actions;
     pid_t child;
-    int status = 0;
+    int status = 0, flags = O_WRONLY | O_CREAT | O_TRUNC;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, ".out", flags, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, ".err", flags, 0600);
+    errno = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
+    if (errno || waitpid(child, &status, 0) < 0)
+        die("cannot run", words[0]);
+    posix_spawn_file_actions_destroy(&actions);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* What a command printed, with the case's directory under a name that is always the same. */
+static char *read_printed(const struct golden *g, const char *path)
+{
+    static const char name[] = "DIRECTORY"; /* shorter than any directory of mkdtemp */
+    char *text = read_whole(path);
+    size_t length = strlen(g->directory);
+    for (char *at = strstr(text, g->directory); at; at = strstr(at, g->directory)) {
+        memcpy(at, name, sizeof name - 1);
+        at += sizeof name - 1;
+        memmove(at, at + length - (sizeof name - 1), strlen(at + length - (sizeof name - 1)) + 1);
+    }
+    return text;
+}
+
+static struct outcome run(struct golden *g, const char *command)
+{
+    char *line = strdup(command), *words[WORDS];
     if (split(line, words) == 0)
         die("an empty command", command);
-    const char *program = strcmp(words[0], "sinter") == 0 ? sinter : words[0];
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, ".out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, ".err", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    errno = posix_spawn(&child, program, &actions, NULL, words, environ);
-    if (errno || waitpid(child, &status, 0) < 0)
-        die("cannot run", program);
-    posix_spawn_file_actions_destroy(&actions);
+    if (g->input)
+        write_whole(".in", g->input);
+    int code = spawn(words, g->input ? ".in" : "/dev/null");
+    g->input = NULL;
     free(line);
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return (struct outcome){code, read_whole(".out"), read_whole(".err")};
+    return (struct outcome){code, read_printed(g, ".out"), read_printed(g, ".err")};
+}
+
+/* --- preparing --- */
+
+static void run_shell(struct golden *g, char *script)
+{
+    char *words[] = {"sh", "-e", "-c", script, NULL};
+    int code = spawn(words, "/dev/null");
+    if (code == SKIP) {
+        g->skipped = true;
+        printf("SKIPPED 1 %s: %s", g->path, read_whole(".out"));
+    } else if (code != 0) {
+        g->failures++;
+        printf("%s: shell ended with %d\n%s\n%s\n", g->path, code, script, read_whole(".err"));
+    }
+}
+
+static void make_link(const struct golden *g, const char *arguments)
+{
+    char name[256], path[256], *target = NULL;
+    if (sscanf(arguments, "%255s %255s", name, path) != 2 ||
+        asprintf(&target, "%s/%s", g->start, path) < 0 || symlink(target, name) != 0)
+        die("cannot link", arguments);
+    free(target);
+}
+
+static void set_variables(const char *lines)
+{
+    char *body = strdup(lines), *rest;
+    for (char *line = strtok_r(body, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char *equals = strchr(line, '=');
+        if (equals)
+            *equals = '\0';
+        if (equals ? setenv(line, equals + 1, 1) : unsetenv(line))
+            die("cannot set", line);
+    }
+    free(body);
+}
+
+/* False if the section is no preparation. */
+static bool prepare(struct golden *g, struct section *section)
+{
+    const char *head = section->head;
+    if (strncmp(head, "file ", 5) == 0)
+        write_whole(head + 5, section->body);
+    else if (strncmp(head, "link ", 5) == 0)
+        make_link(g, head + 5);
+    else if (strcmp(head, "shell") == 0)
+        run_shell(g, section->body);
+    else if (strcmp(head, "env") == 0)
+        set_variables(section->body);
+    else if (strcmp(head, "stdin") == 0)
+        g->input = section->body;
+    else
+        return false;
+    return true;
 }
 
 /* --- comparing --- */
@@ -230,25 +317,35 @@ static void check_section(struct golden *g, struct section *section, struct outc
         fail(g, "unknown section", head, "");
 }
 
-static void run_case(struct golden *g, const char *sinter, bool update)
+static bool is_expectation(const char *head)
 {
-    for (int i = 0; i < g->count; i++) {
-        struct section *section = &g->sections[i];
-        if (strncmp(section->head, "file ", 5) == 0) {
-            write_whole(section->head + 5, section->body);
-        } else if (strcmp(section->head, "run") == 0) {
-            struct outcome o = run(sinter, section->body);
-            bool has_exit = false;
-            for (; i + 1 < g->count && strcmp(g->sections[i + 1].head, "run") != 0 &&
-                   strncmp(g->sections[i + 1].head, "file ", 5) != 0; i++) {
-                has_exit |= strncmp(g->sections[i + 1].head, "exit", 4) == 0;
-                check_section(g, &g->sections[i + 1], &o, update);
-            }
-            if (!has_exit && o.code != 0)
-                fail(g, "exit code", "0\n", o.err);
-            free(o.out);
-            free(o.err);
-        }
+    return strncmp(head, "exit", 4) == 0 || strncmp(head, "out", 3) == 0 ||
+           strncmp(head, "err", 3) == 0;
+}
+
+/* Runs section i and compares it with those after it. Returns the number of the last of them. */
+static int run_command(struct golden *g, int i, bool update)
+{
+    struct outcome o = run(g, g->sections[i].body);
+    bool has_exit = false;
+    for (; i + 1 < g->count && is_expectation(g->sections[i + 1].head); i++) {
+        has_exit |= strncmp(g->sections[i + 1].head, "exit", 4) == 0;
+        check_section(g, &g->sections[i + 1], &o, update);
+    }
+    if (!has_exit && o.code != 0)
+        fail(g, "exit code", "0\n", o.err);
+    free(o.out);
+    free(o.err);
+    return i;
+}
+
+static void run_case(struct golden *g, bool update)
+{
+    for (int i = 0; i < g->count && !g->skipped; i++) {
+        if (strcmp(g->sections[i].head, "run") == 0)
+            i = run_command(g, i, update);
+        else if (!prepare(g, &g->sections[i]))
+            fail(g, "unknown section", g->sections[i].head, "");
     }
 }
 
@@ -259,21 +356,34 @@ static int remove_tree(const char *directory)
     return posix_spawnp(&child, "rm", NULL, NULL, words, environ) || waitpid(child, NULL, 0) < 0;
 }
 
-static int run_file(const char *path, const char *sinter, bool update)
+static int run_file(const char *path, const char *start, bool update)
 {
     char directory[] = "/tmp/golden.XXXXXX";
     char *full = realpath(path, NULL);
-    struct golden g = {.path = full};
+    struct golden g = {.path = full, .directory = directory, .start = start};
     if (!full)
         die("cannot read", path);
     parse(&g, read_whole(full));
     if (!mkdtemp(directory) || chdir(directory) != 0)
         die("cannot make a directory", directory);
-    run_case(&g, sinter, update);
+    run_case(&g, update);
     if (g.changed)
         save(&g);
     remove_tree(directory);
     return g.failures;
+}
+
+/* `sinter` in a command line, and in a shell, is the one under test. */
+static void put_first(char *sinter)
+{
+    char *slash = strrchr(sinter, '/'), *path;
+    if (!slash || strcmp(slash, "/sinter") != 0)
+        die("not a program named sinter", sinter);
+    *slash = '\0';
+    if (asprintf(&path, "%s:%s", sinter, getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin") < 0 ||
+        setenv("PATH", path, 1) != 0)
+        die("no memory", "PATH");
+    free(path);
 }
 
 int main(int argc, char **argv)
@@ -285,11 +395,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: golden [--update] SINTER CASE...\n");
         return 2;
     }
-    int start = open(".", O_RDONLY | O_DIRECTORY);
+    char *start = realpath(".", NULL);
+    put_first(sinter);
     for (int i = at + 1; i < argc; i++) {
-        if (fchdir(start) != 0)
+        if (!start || chdir(start) != 0)
             die("cannot return", ".");
-        failures += run_file(argv[i], sinter, update) > 0;
+        failures += run_file(argv[i], start, update) > 0;
     }
     printf("%d golden cases, %d failed\n", argc - at - 1, failures);
     return failures > 0;
