@@ -28,8 +28,9 @@ enum {
 /* Keeps results alive; every thread writes it, nobody reads it. */
 static volatile float sink;
 
-#define CHAINS_OF(step) \
-    step(0) step(1) step(2) step(3) step(4) step(5) step(6) step(7) step(8) step(9) step(10) step(11)
+#define CHAINS_OF(step)                             \
+    step(0) step(1) step(2) step(3) step(4) step(5) \
+    step(6) step(7) step(8) step(9) step(10) step(11)
 
 /* A tile of fused multiply-adds in vectors of `lanes` floats. */
 #define PEAK_KERNEL(name, lanes, attributes)                                              \

@@ -196,7 +196,8 @@ static void test_accuracy(void **state)
 static void test_failures(void **state)
 {
     (void)state;
-    struct run run = run_line(toy_fit_program(BATCH, true), NULL, "fit " TRAIN " --save /tmp/no/no");
+    struct run run = run_line(toy_fit_program(BATCH, true), NULL,
+                              "fit " TRAIN " --save /tmp/no/no");
     assert_int_equal(run.code, 8);
     assert_non_null(strstr(run.err, "the loss is nan; epoch 1, step 3"));
     const struct { const char *line; int code; const char *words; } cases[] = {
