@@ -140,6 +140,19 @@ static void find_needs(struct fuse_graph *graph)
     }
 }
 
+/* By position: a result of the function, which must be computed by a kernel. */
+static bool *find_bound(const struct fuse_graph *graph)
+{
+    const struct function *function = graph->function;
+    bool *bound = arena_array(graph->module->arena, bool, (size_t)graph->count + 1);
+    for (size_t i = 0; i < function->bindings.count; i++) {
+        int position = fuse_position(graph, function->bindings.items[i].value);
+        if (position >= 0)
+            bound[position] = true;
+    }
+    return bound;
+}
+
 struct fuse_graph fuse_graph_create(struct module *module, struct function *function)
 {
     struct arena *arena = module->arena;
@@ -160,8 +173,9 @@ struct fuse_graph fuse_graph_create(struct module *module, struct function *func
         graph.index[graph.nodes[i]->id] = i;
     for (int i = 0; i < graph.count; i++)
         mark_memory(&graph, graph.nodes[i]);
+    const bool *bound = find_bound(&graph);
     for (int i = 0; i < graph.count; i++)
-        graph.cheap[i] = is_cheap(&graph, i);
+        graph.cheap[i] = !bound[i] && is_cheap(&graph, i);
     find_needs(&graph);
     return graph;
 }
