@@ -215,7 +215,7 @@ static void tile_product(struct tiler *t, const struct node *node)
 {
     struct product_extents e = product_extents(node);
     struct shape s = choose_shape(t, node, e, count_nodes(t, node->op));
-    if (e.m > 0)
+    if (e.m > 0 && e.n > 0 && e.batch > 0)
         s.rows = split_rows(t, e, s);
     set_product(t, node, e, s);
 }
