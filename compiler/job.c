@@ -207,7 +207,7 @@ static bool is_directory(const char *path)
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
-/* "mistral" of "models/mistral/" and of "mistral.model". */
+/* "name" of "models/name/" and of "name.model". */
 static const char *base_name(struct arena *arena, const char *path)
 {
     size_t length = strlen(path);

@@ -13,7 +13,7 @@ static bool same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* "mistral", or "libmistral.so" of a library. */
+/* The model's name, or "libNAME.so" of a library. */
 static const char *output_path(const struct job *job)
 {
     const struct options *options = job->options;

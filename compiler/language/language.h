@@ -76,7 +76,7 @@ const char *const *description_model_types(const struct description *description
 /* The shipped description that serves a model_type; NULL if none does. */
 struct description *description_find(struct arena *arena, const char *model_type);
 
-/* A shipped description by its own name ("gemma"); NULL if there is none. */
+/* A shipped description by its own name; NULL if there is none. */
 struct description *description_shipped(struct arena *arena, const char *name);
 
 /* Calls visit for every model_type that a shipped description serves, in order. */
