@@ -18,7 +18,11 @@ static const struct embedded_file *find_embedded(const char *name)
 static struct description *parse_embedded(struct arena *arena, const struct embedded_file *file,
                                           struct description *prelude)
 {
-    uint32_t source = diag_add_source(file->name, file->text, file->length);
+    uint32_t source = 1; /* registered once in a process */
+    while (diag_source(source) && diag_source(source)->text != file->text)
+        source++;
+    if (!diag_source(source))
+        source = diag_add_source(file->name, file->text, file->length);
     return parse_description(arena, source, prelude);
 }
 
@@ -34,7 +38,8 @@ static struct description *parse_prelude(struct arena *arena)
 
 struct description *description_parse(struct arena *arena, uint32_t source)
 {
-    struct description *unit = parse_description(arena, source, parse_prelude(arena));
+    struct description *prelude = parse_prelude(arena);
+    struct description *unit = parse_description(arena, source, prelude);
     if (unit->entries.count == 0)
         fatal_at(unit->location, LANGUAGE_NO_ENTRY, unit->name);
     return unit;
