@@ -166,7 +166,7 @@ static struct shape choose_shape(struct tiler *t, const struct node *node,
 {
     enum { DEEP = 512, DEEP_ROWS = 128, DEEP_COLS = 256, COPY_COLS = 256 };
     int64_t bytes = uses_pairs(t, node) ? 2 : 4, unit = granule(t);
-    int64_t panel = e.k * bytes * products;
+    int64_t panel = at_least(1, e.k * bytes * products);
     bool left = reads_left(t, node), filter = node->op == OP_conv2d_filter;
     bool turned = node->op == OP_matmul && node_int(node, transa);
     if ((filter || turned) && e.k > DEEP) {
