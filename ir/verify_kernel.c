@@ -161,9 +161,10 @@ static void check_place(const struct verifier *v, const struct value *value, boo
 {
     bool planned = v->module->arena_bytes > 0;
     enum place_kind kind = value->place.kind;
-    if (!v->function->kernels.count && kind != PLACE_NONE && !planned)
+    if (!v->function->kernels.count && kind != PLACE_NONE && !planned &&
+        type_bytes(&value->type) > 0)
         verify_fail(v, value, "values have no places before there are kernels");
-    if (kind == PLACE_ARENA && !planned)
+    if (kind == PLACE_ARENA && !planned && type_bytes(&value->type) > 0)
         verify_fail(v, value, "offsets come from the plan");
     if (kind == PLACE_ARENA)
         check_arena_place(v, value);

@@ -22,6 +22,15 @@ static bool is_weight(const struct value *value)
     return node->op == OP_weight;
 }
 
+/* Whether a value is (a view of) a state of floats. What computes with one is computed once: two
+ * kernels that store states would otherwise each read what the other overwrites. */
+static bool is_float_state(const struct value *value)
+{
+    while (op_info(value->node->op)->flags & OP_VIEW)
+        value = value->node->operands[0];
+    return value->node->op == OP_state && dtype_is_float(value->type.dtype);
+}
+
 static bool is_small_arithmetic(const struct fuse_graph *graph, const struct node *node)
 {
     const struct op_info *info = op_info(node->op);
@@ -30,7 +39,7 @@ static bool is_small_arithmetic(const struct fuse_graph *graph, const struct nod
         return false;
     for (int i = 0; i < node->operand_count; i++) {
         int operand = fuse_position(graph, node->operands[i]);
-        if (operand >= 0 && !graph->cheap[operand])
+        if ((operand >= 0 && !graph->cheap[operand]) || is_float_state(node->operands[i]))
             return false;
     }
     return true;
