@@ -12,8 +12,8 @@ enum expr_kind {
     EXPR_BOOL,
     EXPR_INTEGER,
     EXPR_REAL,
-    EXPR_TEXT,      /* items: pieces, EXPR_LITERAL or what stood in braces */
-    EXPR_LITERAL,   /* text without braces */
+    EXPR_TEXT,    /* items: pieces, EXPR_LITERAL or what stood in braces */
+    EXPR_LITERAL, /* text without braces */
     EXPR_NAME,
     EXPR_LIST,      /* [items] */
     EXPR_EACH,      /* [a for text in b..c] */
@@ -128,9 +128,10 @@ struct description {
     struct location location;
     struct description *prelude; /* NULL for the prelude itself */
     ARRAY_OF(struct serves) serves;
-    const char *const *types;    /* their names, NULL-terminated */
+    const char *const *types; /* their names, NULL-terminated */
     ARRAY_OF(struct config_entry *) config;
-    ARRAY_OF(struct statement *) requires;
+    ARRAY_OF(struct statement *)
+        requires;
     struct map functions; /* struct definition */
     ARRAY_OF(struct definition *) entries;
 };

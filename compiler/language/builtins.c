@@ -81,8 +81,7 @@ static struct datum run_constant(struct lowering *l, const struct call *call)
     }
     struct attributes attributes = {0};
     int64_t extent = (int64_t)list->count;
-    const char *blob =
-        module_add_blob(l->builder.module, bytes, list->count * sizeof *bytes);
+    const char *blob = module_add_blob(l->builder.module, bytes, list->count * sizeof *bytes);
     attributes_set_text(l->arena, &attributes, ATTRIBUTE_blob, blob);
     set_int(l, &attributes, ATTRIBUTE_dtype, DTYPE_f32);
     set_list(l, &attributes, ATTRIBUTE_dims, &extent, 1);
@@ -340,11 +339,12 @@ static struct datum run_cumsum(struct lowering *l, const struct call *call)
 
 static const struct builtin builtins[] = {
     {"extent", run_extent},       {"dims", run_dims},           {"length", run_length},
-    {"folded", run_folded},           {"constant", run_constant},   {"full", run_full},           {"iota", run_iota},
-    {"positions", run_positions}, {"reshape", run_reshape},     {"transpose", run_transpose},
-    {"broadcast", run_broadcast}, {"slice", run_slice},         {"split", run_split},
-    {"concat", run_concat},       {"pad", run_pad},             {"gather", run_gather},
-    {"attention", run_attention}, {"conv2d", run_conv2d},       {"cumsum", run_cumsum},
+    {"folded", run_folded},       {"constant", run_constant},   {"full", run_full},
+    {"iota", run_iota},           {"positions", run_positions}, {"reshape", run_reshape},
+    {"transpose", run_transpose}, {"broadcast", run_broadcast}, {"slice", run_slice},
+    {"split", run_split},         {"concat", run_concat},       {"pad", run_pad},
+    {"gather", run_gather},       {"attention", run_attention}, {"conv2d", run_conv2d},
+    {"cumsum", run_cumsum},
 };
 
 const struct builtin *builtin_find(const char *name)

@@ -21,8 +21,7 @@ void frame_set(struct lowering *l, struct frame *f, const char *name, struct dat
 /* --- types as written --- */
 
 static void check_dim(struct lowering *l, struct frame *f, const struct expr *dim,
-                      const struct type *type, int axis, const char *name,
-                      struct location location)
+                      const struct type *type, int axis, const char *name, struct location location)
 {
     struct datum known;
     if (dim->kind == EXPR_NAME && !find_name(l, f, dim->text, &known)) {
@@ -71,8 +70,7 @@ static void bind(struct lowering *l, const struct call *call, const char *const 
             fatal_at(place_of(l, call->places[i]), LANGUAGE_COUNT, call->name, (int)count,
                      call->count);
         if (out_slots[at])
-            fatal_at(place_of(l, call->places[i]), LANGUAGE_ARGUMENT_TWICE, call->name,
-                     names[at]);
+            fatal_at(place_of(l, call->places[i]), LANGUAGE_ARGUMENT_TWICE, call->name, names[at]);
         out_slots[at] = i + 1;
     }
 }

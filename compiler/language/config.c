@@ -110,8 +110,8 @@ static struct datum to_datum(struct lowering *l, const struct config_value *valu
 /* --- kinds and maps --- */
 
 /* A value has the kind of its default; a whole number will do for a number. */
-static struct datum check_kind(struct lowering *l, struct datum value,
-                               const struct datum *fallback, const char *key)
+static struct datum check_kind(struct lowering *l, struct datum value, const struct datum *fallback,
+                               const char *key)
 {
     int64_t number;
     bool fits = fallback->kind == DATUM_NONE || value.kind == fallback->kind;
@@ -230,8 +230,7 @@ static struct lowering config_only(struct arena *arena, const struct description
 }
 
 const struct config_item *description_config(struct arena *arena, const struct description *unit,
-                                             const struct lower_options *options,
-                                             size_t *out_count)
+                                             const struct lower_options *options, size_t *out_count)
 {
     struct lowering l = config_only(arena, unit, options);
     struct config_item *items = arena_array(arena, struct config_item, unit->config.count);

@@ -40,8 +40,7 @@ static bool option_name(const struct lowering *l, const char *name, struct datum
     return extent > 0;
 }
 
-bool find_name(const struct lowering *l, const struct frame *f, const char *name,
-               struct datum *out)
+bool find_name(const struct lowering *l, const struct frame *f, const char *name, struct datum *out)
 {
     const struct datum *found = map_get(&f->variables, name);
     if (!found && f->unit == l->unit)
@@ -185,8 +184,7 @@ int64_t evaluate_integer(struct lowering *l, struct frame *f, const struct expr 
     struct datum value = evaluate(l, f, e, NULL);
     int64_t number;
     if (!datum_whole(&value, &number))
-        fatal_at(place_of(l, start_of(e)), LANGUAGE_NOT_WHOLE, what,
-                 datum_show(l->arena, &value));
+        fatal_at(place_of(l, start_of(e)), LANGUAGE_NOT_WHOLE, what, datum_show(l->arena, &value));
     return number;
 }
 

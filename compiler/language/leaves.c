@@ -30,9 +30,9 @@ static bool plain_name(const char *text)
 static const char *tensor_name(struct lowering *l, struct frame *f, const struct statement *s)
 {
     const char *scope = l->builder.scope;
-    const char *name = s->tensor ? evaluate_text(l, f, s->tensor)
-                                 : arena_printf(l->arena, "%s%s%s", scope, *scope ? "." : "",
-                                                s->names[0]);
+    const char *name =
+        s->tensor ? evaluate_text(l, f, s->tensor)
+                  : arena_printf(l->arena, "%s%s%s", scope, *scope ? "." : "", s->names[0]);
     if (*name == '\0' || strlen(name) > TEXT_LIMIT)
         fatal_at(place_of(l, s->location), LANGUAGE_TENSOR_NAME, s->names[0]);
     return name;
@@ -76,8 +76,7 @@ static struct value *make_weight(struct lowering *l, struct frame *f, const stru
 {
     struct attributes attributes = leaf_attributes(l, f, s, tensor);
     int64_t ordinal = l->next_ordinal++;
-    const char *name =
-        plain_name(tensor) ? tensor : arena_printf(l->arena, "w%" PRId64, ordinal);
+    const char *name = plain_name(tensor) ? tensor : arena_printf(l->arena, "w%" PRId64, ordinal);
     attributes_set_int(l->arena, &attributes, ATTRIBUTE_ordinal, ordinal);
     struct value *weight = build_weight(&l->builder, name, type, attributes);
     map_set(&l->tensors, tensor, weight);
@@ -194,8 +193,8 @@ void run_input(struct lowering *l, struct frame *f, const struct statement *s)
     if (map_get(&f->variables, s->names[0]))
         fatal_at(place_of(l, s->name_location), LANGUAGE_TWICE, s->names[0]);
     struct type type = written_type(l, f, s->pattern, s->pattern->dtype);
-    const char *name = safe_name(
-        s->names[0], arena_printf(l->arena, "input%zu", function->params.count));
+    const char *name =
+        safe_name(s->names[0], arena_printf(l->arena, "input%zu", function->params.count));
     l->builder.location = place_of(l, s->location);
     frame_set(l, f, s->names[0], datum_tensor(build_param(&l->builder, name, type)));
 }
@@ -206,8 +205,8 @@ void run_output(struct lowering *l, struct frame *f, const struct statement *s)
     const struct function *function = l->builder.function;
     if (!f->is_entry)
         fatal_at(place_of(l, s->location), LANGUAGE_ONLY_ENTRY, "output");
-    const char *name = safe_name(
-        s->names[0], arena_printf(l->arena, "output%zu", function->bindings.count));
+    const char *name =
+        safe_name(s->names[0], arena_printf(l->arena, "output%zu", function->bindings.count));
     for (size_t i = 0; i < function->bindings.count; i++)
         if (!function->bindings.items[i].state &&
             strcmp(function->bindings.items[i].name, name) == 0)

@@ -47,8 +47,7 @@ static void advance(struct lexer *l, size_t count)
 
 static struct token *push(struct lexer *l, enum token_kind kind, size_t length)
 {
-    struct token token = {
-        .kind = kind, .location = l->location, .start = l->at, .length = length};
+    struct token token = {.kind = kind, .location = l->location, .start = l->at, .length = length};
     array_push(l->arena, &l->out->list, token);
     advance(l, length);
     return &l->out->list.items[l->out->list.count - 1];

@@ -58,8 +58,7 @@ const char *const *description_model_types(const struct description *description
 struct description *description_shipped(struct arena *arena, const char *name)
 {
     const struct embedded_file *file =
-        strcmp(name, "prelude") == 0 ? NULL
-                                     : find_embedded(arena_printf(arena, "%s.model", name));
+        strcmp(name, "prelude") == 0 ? NULL : find_embedded(arena_printf(arena, "%s.model", name));
     return file ? parse_embedded(arena, file, parse_prelude(arena)) : NULL;
 }
 

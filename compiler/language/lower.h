@@ -11,14 +11,14 @@
 #include "ir/build.h"
 
 enum {
-    STEP_LIMIT = 500000,   /* evaluated expressions, list items and nodes of one lowering */
-    DEPTH_LIMIT = 600,     /* nested evaluations: bounds the stack */
-    CALL_LIMIT = 60,       /* nested calls */
-    NODE_STEPS = 8,        /* what a node or a leaf counts as */
-    LIST_LIMIT = 100000,   /* items of a list */
-    SHOWN_LIMIT = 4000,    /* bytes of a value in a message */
-    TEXT_LIMIT = 4096,     /* bytes of a computed text */
-    NAME_LIMIT = 40,       /* longer identifiers do not reach the IR */
+    STEP_LIMIT = 500000, /* evaluated expressions, list items and nodes of one lowering */
+    DEPTH_LIMIT = 600,   /* nested evaluations: bounds the stack */
+    CALL_LIMIT = 60,     /* nested calls */
+    NODE_STEPS = 8,      /* what a node or a leaf counts as */
+    LIST_LIMIT = 100000, /* items of a list */
+    SHOWN_LIMIT = 4000,  /* bytes of a value in a message */
+    TEXT_LIMIT = 4096,   /* bytes of a computed text */
+    NAME_LIMIT = 40,     /* longer identifiers do not reach the IR */
 };
 
 enum datum_kind {
@@ -54,8 +54,8 @@ struct lowering {
     struct builder builder; /* function is NULL while the configuration is evaluated */
     struct description *unit;
     const struct lower_options *options;
-    struct map globals; /* struct datum: configuration values */
-    struct map tensors; /* struct value: weights by the name of their tensor */
+    struct map globals;   /* struct datum: configuration values */
+    struct map tensors;   /* struct value: weights by the name of their tensor */
     struct location site; /* of the call into the prelude, if in there */
     int64_t next_ordinal; /* of the next new weight */
     int64_t steps;
@@ -70,7 +70,7 @@ struct datum datum_real(double value);
 struct datum datum_text(const char *text);
 struct datum datum_tensor(struct value *value);
 bool datum_is_number(const struct datum *d);
-bool datum_is_scalar(const struct datum *d); /* a number or a truth value */
+bool datum_is_scalar(const struct datum *d);        /* a number or a truth value */
 const char *datum_kind_name(const struct datum *d); /* "a number", "f32[2,3]" */
 /* As text: 4096, 1e-05, "silu", true, none, [1, 2]. */
 const char *datum_show(struct arena *arena, const struct datum *d);

@@ -66,12 +66,12 @@ static struct datum arithmetic(struct lowering *l, const struct expr *e, const s
 {
     bool integers = a->kind == DATUM_INTEGER && b->kind == DATUM_INTEGER;
     switch (e->sign) {
-    case '+': return integers ? integer_sum(l, e, a->integer, b->integer)
-                              : datum_real(a->real + b->real);
-    case '-': return integers ? integer_sum(l, e, a->integer, b->integer)
-                              : datum_real(a->real - b->real);
-    case '*': return integers ? integer_sum(l, e, a->integer, b->integer)
-                              : datum_real(a->real * b->real);
+    case '+':
+        return integers ? integer_sum(l, e, a->integer, b->integer) : datum_real(a->real + b->real);
+    case '-':
+        return integers ? integer_sum(l, e, a->integer, b->integer) : datum_real(a->real - b->real);
+    case '*':
+        return integers ? integer_sum(l, e, a->integer, b->integer) : datum_real(a->real * b->real);
     case '<': return datum_bool(a->real < b->real);
     case '>': return datum_bool(a->real > b->real);
     case SIGN_AT_MOST: return datum_bool(a->real <= b->real);
@@ -125,9 +125,9 @@ static struct value *broadcast_to(struct lowering *l, struct value *value, const
 static struct value *constant_like(struct lowering *l, const struct datum *d, enum dtype dtype,
                                    struct location location)
 {
-    bool fits = dtype == DTYPE_bool         ? d->kind == DATUM_BOOL
+    bool fits = dtype == DTYPE_bool       ? d->kind == DATUM_BOOL
                 : dtype_is_integer(dtype) ? d->kind == DATUM_INTEGER && fabs(d->real) < 2147483648.0
-                                            : datum_is_number(d);
+                                          : datum_is_number(d);
     if (!fits)
         fatal_at(place_of(l, location), LANGUAGE_NO_CONSTANT, datum_show(l->arena, d),
                  dtype_name(dtype));
@@ -241,7 +241,7 @@ static struct datum drop_axes(struct lowering *l, const struct call *call, struc
 }
 
 int reduced_axes(struct lowering *l, const struct call *call, const struct type *type,
-                        int64_t *out_axes)
+                 int64_t *out_axes)
 {
     bool reduce[MAX_RANK] = {false};
     bool all = call->values[1].kind == DATUM_NONE;
@@ -269,8 +269,7 @@ struct datum reduction(struct lowering *l, enum op op, const struct call *call)
     bool keep = argument_bool(l, call, 2) && call->values[1].kind != DATUM_NONE;
     struct attributes attributes = {0};
     attributes_set_list(l->arena, &attributes, ATTRIBUTE_axes, axes, count);
-    struct datum result =
-        emit(l, call->location, op, &x, 1, attributes, keep ? call->hint : NULL);
+    struct datum result = emit(l, call->location, op, &x, 1, attributes, keep ? call->hint : NULL);
     return keep ? result : drop_axes(l, call, result.tensor, axes, count);
 }
 
@@ -332,11 +331,11 @@ static const struct {
     const char *text;
     enum op op;
 } operators[] = {
-    {'+', "+", OP_add},           {'-', "-", OP_sub},           {'*', "*", OP_mul},
-    {'/', "/", OP_div},           {'%', "%", OP_mod},           {'<', "<", OP_lt},
-    {'>', ">", OP_gt},            {SIGN_AT_MOST, "<=", OP_le},  {SIGN_AT_LEAST, ">=", OP_ge},
-    {SIGN_EQUAL, "==", OP_eq},    {SIGN_UNEQUAL, "!=", OP_ne},  {WORD_AND, "and", OP_and},
-    {WORD_OR, "or", OP_or},       {SIGN_FLOOR, "//", OP_COUNT}, {'@', "@", OP_COUNT},
+    {'+', "+", OP_add},        {'-', "-", OP_sub},           {'*', "*", OP_mul},
+    {'/', "/", OP_div},        {'%', "%", OP_mod},           {'<', "<", OP_lt},
+    {'>', ">", OP_gt},         {SIGN_AT_MOST, "<=", OP_le},  {SIGN_AT_LEAST, ">=", OP_ge},
+    {SIGN_EQUAL, "==", OP_eq}, {SIGN_UNEQUAL, "!=", OP_ne},  {WORD_AND, "and", OP_and},
+    {WORD_OR, "or", OP_or},    {SIGN_FLOOR, "//", OP_COUNT}, {'@', "@", OP_COUNT},
 };
 
 static size_t operator_row(int sign)

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-static const char *const reserved[] = {"and",   "or",   "not",    "if",     "else", "for", "in",
-                                       "true",  "false", "none",  "return", "fn",   "repeat",
-                                       "as",    "from"};
+static const char *const reserved[] = {"and",    "or", "not",    "if",    "else",
+                                       "for",    "in", "true",   "false", "none",
+                                       "return", "fn", "repeat", "as",    "from"};
 
 bool at_sign(const struct parser *p, int sign)
 {
@@ -37,8 +37,9 @@ void expected(const struct parser *p, const char *what)
     const struct token *t = p->token;
     const char *found = t->kind == TOKEN_END       ? "the end of the text"
                         : t->kind == TOKEN_NEWLINE ? "the end of the line"
-                        : t->kind == TOKEN_TEXT    ? "a string"
-                                : arena_printf(p->arena, "'%.*s'", (int)t->length, t->start);
+                        : t->kind == TOKEN_TEXT
+                            ? "a string"
+                            : arena_printf(p->arena, "'%.*s'", (int)t->length, t->start);
     fatal_at(t->location, LANGUAGE_EXPECTED, what, found);
 }
 
@@ -104,8 +105,8 @@ static void add_literal(struct parser *p, struct expr *text, const char *bytes, 
 }
 
 /* The expression between the braces that stand at start..end of the token. */
-static void add_braces(struct parser *p, struct expr *text, const struct token *token,
-                       size_t start, size_t end)
+static void add_braces(struct parser *p, struct expr *text, const struct token *token, size_t start,
+                       size_t end)
 {
     struct location location = token->location;
     location.column += (uint32_t)start + 1;
@@ -246,8 +247,8 @@ static struct expr *parse_primary(struct parser *p)
 
 /* --- operators --- */
 
-static struct expr *new_binary(struct parser *p, int sign, struct location location,
-                               struct expr *a, struct expr *b)
+static struct expr *new_binary(struct parser *p, int sign, struct location location, struct expr *a,
+                               struct expr *b)
 {
     struct expr *e = new_expr(p, EXPR_BINARY, location);
     e->sign = sign;

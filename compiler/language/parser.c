@@ -341,8 +341,8 @@ static const struct {
     const char *word;
     void (*parse)(struct parser *p);
 } parts[] = {
-    {"config", parse_config},   {"serves", parse_serves}, {"require", parse_top_require},
-    {"fn", parse_function}, {"entry", parse_entry},
+    {"config", parse_config}, {"serves", parse_serves}, {"require", parse_top_require},
+    {"fn", parse_function},   {"entry", parse_entry},
 };
 
 /* part = config | serves | require | fn | entry */

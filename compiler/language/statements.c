@@ -15,8 +15,8 @@ void run_require(struct lowering *l, struct frame *f, const struct statement *s)
         fatal_at(place_of(l, s->location), LANGUAGE_REQUIRE, evaluate_text(l, f, s->tensor));
 }
 
-static void assign(struct lowering *l, struct frame *f, const struct statement *s,
-                   const char *name, struct datum value)
+static void assign(struct lowering *l, struct frame *f, const struct statement *s, const char *name,
+                   struct datum value)
 {
     if (f->unit == l->unit && map_get(&l->globals, name))
         fatal_at(place_of(l, s->location), LANGUAGE_ASSIGN, name);
@@ -47,8 +47,8 @@ static void run_repeat(struct lowering *l, struct frame *f, const struct stateme
     const char *outer = l->builder.scope, *name = safe_name(s->scope, "repeat");
     for (int64_t i = low; i < high && !f->returned; i++) {
         spend(l, 1, s->location);
-        l->builder.scope = arena_printf(l->arena, "%s%s%s.%" PRId64, outer, *outer ? "." : "",
-                                        name, i);
+        l->builder.scope =
+            arena_printf(l->arena, "%s%s%s.%" PRId64, outer, *outer ? "." : "", name, i);
         if (strlen(l->builder.scope) > 200)
             fatal_at(place_of(l, s->location), LANGUAGE_DEEP, 200);
         assign(l, f, s, s->names[0], datum_integer(i));

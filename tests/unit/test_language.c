@@ -37,12 +37,12 @@ static void functions_share_weights(void **state)
 {
     (void)state;
     struct arena *arena = arena_create();
-    struct description *d =
-        parse(arena, "model m\nentry e {\n  input x : f32[batch, seq]\n"
-                     "  weight spare : [seq] from \"spare\"\n"
-                     "  if seq > 4 { weight late : [1] from \"late\"\n x = x * late }\n"
-                     "  repeat i in 0..2 as layers { weight w : [1] init random(0.5)\n x = x + w }\n"
-                     "  output y = x\n}\n");
+    struct description *d = parse(
+        arena, "model m\nentry e {\n  input x : f32[batch, seq]\n"
+               "  weight spare : [seq] from \"spare\"\n"
+               "  if seq > 4 { weight late : [1] from \"late\"\n x = x * late }\n"
+               "  repeat i in 0..2 as layers { weight w : [1] init random(0.5)\n x = x + w }\n"
+               "  output y = x\n}\n");
     struct module *module = module_create(arena, "m");
     lower(module, d, "short", 4, false);
     assert_int_equal(module->weights.count, 2); /* `spare` is not used */
@@ -123,8 +123,8 @@ static uint32_t next_random(uint32_t *state)
 /* A string for model text that no name of the IR may be made of. */
 static const char *hostile_name(struct arena *arena, uint32_t *random)
 {
-    static const char *const pieces[] = {"\\\"", "\\\\", "*/", "//", "%", "\xc3\xa9", "\\{",
-                                         " ",    "\t",   "#",  "$(", "`", "\xff",     "..",
+    static const char *const pieces[] = {"\\\"", "\\\\", "*/", "//",   "%",    "\xc3\xa9", "\\{",
+                                         " ",    "\t",   "#",  "$(",   "`",    "\xff",     "..",
                                          "a",    "0",    "\r", "\x01", "?\?/", ";"};
     const char *text = "!";
     size_t count = next_random(random) % 12;
@@ -136,11 +136,10 @@ static const char *hostile_name(struct arena *arena, uint32_t *random)
 
 static struct module *lower_named(struct arena *arena, const char *tensor)
 {
-    const char *text =
-        arena_printf(arena,
-                     "model m\nentry e {\n  input x : f32[2, 3]\n"
-                     "  weight w : [3] from \"%s\"\n  output y = x * w\n}\n",
-                     tensor);
+    const char *text = arena_printf(arena,
+                                    "model m\nentry e {\n  input x : f32[2, 3]\n"
+                                    "  weight w : [3] from \"%s\"\n  output y = x * w\n}\n",
+                                    tensor);
     struct module *module = module_create(arena, "m");
     lower(module, parse(arena, text), "f", 0, false);
     return module;
@@ -157,8 +156,7 @@ static void hostile_tensors_become_ordinals(void **state)
         const struct node *weight = module->weights.items[0];
         assert_string_equal(weight->results[0].name, "w0");
         const char *text = ir_print(module, &length);
-        const char *read =
-            ir_print(ir_parse(arena, diag_add_source("dump", text, length)), &again);
+        const char *read = ir_print(ir_parse(arena, diag_add_source("dump", text, length)), &again);
         assert_int_equal(length, again);
         assert_memory_equal(text, read, length);
         struct attributes *attributes = &((struct node *)weight)->attributes;
@@ -178,11 +176,11 @@ static void long_names_do_not_reach_the_ir(void **state)
     char name[60];
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    const char *text = arena_printf(
-        arena,
-        "model %s\nentry %s {\n  input %s : f32[2]\n  weight %s_w : [2]\n"
-        "  repeat i in 0..1 as %s { %s_x = %s + %s_w }\n  output %s_y = %s_x * 2\n}\n",
-        name, name, name, name, name, name, name, name, name, name);
+    const char *text =
+        arena_printf(arena,
+                     "model %s\nentry %s {\n  input %s : f32[2]\n  weight %s_w : [2]\n"
+                     "  repeat i in 0..1 as %s { %s_x = %s + %s_w }\n  output %s_y = %s_x * 2\n}\n",
+                     name, name, name, name, name, name, name, name, name, name);
     struct description *d = parse(arena, text);
     struct module *module = module_create(arena, "m");
     size_t length;

@@ -148,7 +148,7 @@ static const int32_t *read_order(struct arena *arena, int steps)
     char *text = read_text(arena, TRAINING "digits_order.npy", &length);
     size_t data = 10 + (size_t)(unsigned char)text[8] + 256 * (size_t)(unsigned char)text[9];
     assert_true(length >= data + (size_t)steps * BATCH * sizeof(int32_t));
-    int32_t *order = arena_array(arena, int32_t, (size_t)steps * BATCH);
+    int32_t *order = arena_array(arena, int32_t, (size_t)steps *BATCH);
     memcpy(order, text + data, (size_t)steps * BATCH * sizeof *order);
     return order;
 }

@@ -191,8 +191,8 @@ static void check_planted(const struct checkpoint_case *c)
 }
 
 static const char *const checkpoints[] = {
-    "mistral_window", "mistral_sharded",   "mistral_f16", "mistral_interleaved",
-    "llama_linear",   "llama_llama3",      "llama_bias",  "llama_tied_bf16",
+    "mistral_window", "mistral_sharded",   "mistral_f16",  "mistral_interleaved",
+    "llama_linear",   "llama_llama3",      "llama_bias",   "llama_tied_bf16",
     "qwen2_tied",     "qwen2_layer_types", "qwen2_window", "gemma",
 };
 
@@ -240,8 +240,8 @@ static bool same_program(struct arena *arena, const char *type, const json_t *a,
 /* Whether a change is about something that decoders compute with. */
 static bool matters(const char *key)
 {
-    static const char *const others[] = {"max_position_embeddings", "bos_token_id",
-                                         "eos_token_id", "pad_token_id"};
+    static const char *const others[] = {"max_position_embeddings", "bos_token_id", "eos_token_id",
+                                         "pad_token_id"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(key, others[i]) == 0)
             return false;
