@@ -328,7 +328,8 @@ void program_print(struct str *out, struct module *module, const struct program_
                (unsigned long long)module->arena_bytes, (unsigned long long)module->state_bytes);
     str_printf(out, "    .functions = functions,\n    .weights = weights,\n    .states = states,\n"
                     "    .constants = constants,\n    .facts = facts,\n");
-    str_printf(out, "    .function_count = %zu,\n    .weight_count = %zu,\n    .state_count = %zu,\n"
+    str_printf(out, "    .function_count = %zu,\n    .weight_count = %zu,\n"
+                    "    .state_count = %zu,\n"
                     "    .constant_count = %zu,\n    .fact_count = %zu,\n",
                module->functions.count, module->weights.count, module->states.count,
                module->blobs.count, module->facts.count);

@@ -6,13 +6,21 @@
  *
  * The grid is a function of shapes and target alone, never of the number of threads: about
  * TILES tiles where there is work enough, each with at least GRAIN elements. Buffers of a
- * kernel stay within BUFFER bytes of its stack (runtime/program.h, RT_KERNEL_STACK).
+ * kernel stay within BUFFER bytes of its stack (runtime/program.h, RT_KERNEL_STACK). A panel
+ * stays within PANEL bytes, so that it and some rows fit the second cache.
  */
 #include "ir/product.h"
 #include "ir/target.h"
 #include "passes/passes.h"
 
-enum { TILES = 256, GRAIN = 8192, BUFFER = 3 << 20, ROWS = 1024, WEIGHT_TILE = 256 << 10 };
+enum {
+    TILES = 256,
+    GRAIN = 8192,
+    BUFFER = 3 << 20,
+    ROWS = 1024,
+    WEIGHT_TILE = 256 << 10,
+    PANEL = 640 << 10,
+};
 
 struct tiler {
     struct arena *arena;
@@ -173,6 +181,11 @@ static struct shape choose_shape(struct tiler *t, const struct node *node,
         struct shape s = {at_most(e.m, DEEP_ROWS), choose_cols(t, e.n, DEEP_COLS, unit), DEEP};
         return s;
     }
+    if (left && e.m > t->target->mr && panel / products * t->target->nr > PANEL) {
+        int64_t parts = ceil_divide(panel / products * t->target->nr, PANEL / 2);
+        int64_t kc = round_up(ceil_divide(e.k, parts), 64);
+        return (struct shape){at_most(e.m, ROWS), choose_cols(t, e.n, t->target->nr, unit), kc};
+    }
     int64_t fit = at_least(1, (BUFFER - t->target->mr * e.k * 4) / panel);
     int64_t wanted = left ? t->target->nr : at_most(COPY_COLS, fit);
     int64_t cols = choose_cols(t, e.n, at_most(wanted, fit), unit);
@@ -230,8 +243,9 @@ static void tile_gemv(struct tiler *t, const struct node *node)
     int64_t panel = at_least(1, e.k * 4 * products);
     wanted = at_most(wanted, at_least(1, (BUFFER - t->target->mr * e.k * 4) / panel));
     struct shape s = {e.m, choose_cols(t, e.n, wanted, granule(t)), 0};
-    if (round_up(s.cols, t->target->nr) * panel > BUFFER)
-        s.kc = at_least(64, BUFFER / (round_up(s.cols, t->target->nr) * 4 * products) / 2 / 64 * 64);
+    int64_t pitch = round_up(s.cols, t->target->nr);
+    if (pitch * panel > BUFFER)
+        s.kc = at_least(64, BUFFER / (pitch * 4 * products) / 2 / 64 * 64);
     set_product(t, node, e, s);
 }
 

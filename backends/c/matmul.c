@@ -136,6 +136,20 @@ static void pack_right(struct generator *g, struct product *p, int which)
     }
 }
 
+/* Asks for a share of the columns that are packed next, while these are multiplied. */
+static void prefetch_right(struct generator *g, struct product *p, int which)
+{
+    struct matmul *m = g->skeleton;
+    const struct side *side = &m->sides[which][0];
+    if (m->side_counts[which] != 1 || side->matrix.kind != MATRIX_ROWS)
+        return;
+    struct writer *w = scope_writer(g);
+    writer_line(w, "prefetch_run(%s, %lld);",
+                matrix_pointer(g, &side->matrix, p->e.batch > 1 ? "v0" : "0", "0", "i",
+                               p->deep ? "next_step" : "0"),
+                (long long)(p->kc * dtype_bits(side->matrix.value->type.dtype) / 8));
+}
+
 /* Copies a tile's rows; odd steps of pairs end with a zero. */
 static void pack_left(struct generator *g, struct product *p)
 {
@@ -169,8 +183,8 @@ static void pack_left(struct generator *g, struct product *p)
     }
     scope_close(g, "%s", transa ? steps : rows);
     if (p->pairs && transa) {
-        writer_line(scope_writer(g), "for (rt_i64 row = 0; %s %% 2 && row < to_row - from_row; row++)",
-                    p->steps);
+        writer_line(scope_writer(g),
+                    "for (rt_i64 row = 0; %s %% 2 && row < to_row - from_row; row++)", p->steps);
         writer_line(scope_writer(g), "    left[row * %lld + %s] = 0;", (long long)pitch,
                     p->steps);
     }
@@ -184,8 +198,9 @@ static void find_left(struct generator *g, struct product *p)
     struct matrix matrix = find_matrix(g, p, 0, a, p->e.m, true);
     enum dtype wanted = p->pairs ? DTYPE_bf16 : DTYPE_f32;
     bool odd = p->pairs && p->e.k % 2 != 0;
-    if (matrix.kind == MATRIX_ROWS && matrix.value->type.dtype == wanted && !odd && !p->deep) {
-        p->left = matrix_pointer(g, &matrix, p->e.batch > 1 ? "v0" : "0", "0", "m", "0");
+    if (matrix.kind == MATRIX_ROWS && matrix.value->type.dtype == wanted && !odd) {
+        p->left = matrix_pointer(g, &matrix, p->e.batch > 1 ? "v0" : "0", "0", "m",
+                                 p->deep ? "k0" : "0");
         p->left_origin = matrix_pointer(g, &matrix, "0", "0", "0", "0");
         p->left_stride = arena_printf(g->arena, "%lld", (long long)matrix.major);
     } else {
@@ -212,6 +227,7 @@ struct matmul *matmul_create(struct generator *g)
     product_prepare(g, p);
     p->pack_left = pack_left;
     p->pack_right = pack_right;
+    p->prefetch_right = prefetch_right;
     for (int which = 0; which < p->count; which++)
         find_sides(g, m, which);
     find_left(g, p);

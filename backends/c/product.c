@@ -74,7 +74,8 @@ static bool provide(struct generator *g, const struct value *value, struct index
     if ((low < 0 || high >= p->cols) && !g->space.split.wanted)
         fatal(INTERNAL, "an epilogue needs products of another tile", value->name);
     const char *text = arena_printf(g->arena, "block%d[(%s) * %lld + %s]", which,
-                                    p->deep || p->stream ? "v1 - first_row" : "r", (long long)p->pitch,
+                                    p->deep || p->stream ? "v1 - first_row" : "r",
+                                    (long long)p->pitch,
                                     index_text(&g->space, &column));
     *out_element = element_new(g, "float", index_depth(&g->space, &index), "%s",
                                round_text(g->arena, value->type.dtype, text));
@@ -126,6 +127,28 @@ static void emit_blocks(struct generator *g, struct product *p, const char *add)
                     depth, which, row, (long long)p->pitch, (long long)p->pitch, add);
         w->level--;
     }
+}
+
+/* While a block is multiplied, its share of the next panel's columns is on its way: worth it
+ * where there are blocks enough to spread the requests over. */
+static void emit_prefetch(struct generator *g, struct product *p)
+{
+    enum { BLOCKS_LEAST = 8 };
+    int64_t blocks = p->rows / g->target->mr, nr = g->target->nr;
+    if (!p->prefetch_right || p->pitch != nr || !p->whole_cols || blocks < BLOCKS_LEAST)
+        return;
+    int64_t share = (nr + blocks - 1) / blocks;
+    struct writer *w = scope_writer(g);
+    if (p->deep)
+        writer_line(w, "const rt_i64 next_step = k0 + %lld < %lld ? k0 + %lld : 0;",
+                    (long long)p->kc, (long long)p->e.k, (long long)p->kc);
+    writer_line(w, "const rt_i64 next = (%s) * NR, part = next + (m - first_row) / MR * %lld;",
+                p->deep ? "next_step ? v2 : v2 + 1" : "v2 + 1", (long long)share);
+    scope_open(g);
+    for (int which = 0; which < p->count; which++)
+        p->prefetch_right(g, p, which);
+    scope_close(g, "for (rt_i64 i = part; i < m_least_i64(part + %lld, next + NR); i++)",
+                (long long)share);
 }
 
 static void emit_left_rows(struct generator *g, struct product *p)
@@ -199,6 +222,7 @@ static void emit_whole(struct generator *g, struct product *p)
     emit_panels(g, p);
     scope_open(g);
     emit_left_rows(g, p);
+    emit_prefetch(g, p);
     emit_blocks(g, p, "0");
     emit_epilogue_rows(g, p);
     scope_close(g, "for (rt_i64 m = first_row; m < last_row; m += MR)");
@@ -221,6 +245,7 @@ static void emit_deep(struct generator *g, struct product *p)
         writer_line(scope_writer(g), "const rt_i64 even = (depth + 1) / 2 * 2;");
     scope_open(g);
     emit_left_rows(g, p);
+    emit_prefetch(g, p);
     emit_blocks(g, p, "k0 > 0");
     scope_close(g, "for (rt_i64 m = first_row; m < last_row; m += MR)");
     scope_close(g, "for (rt_i64 k0 = 0; k0 < %lld; k0 += %lld)", (long long)p->e.k,

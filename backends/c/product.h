@@ -31,6 +31,8 @@ struct product {
     void (*pack_left)(struct generator *g, struct product *p);
     /* Emits code that fills `target`, a panel of product `which`: `columns` columns from n. */
     void (*pack_right)(struct generator *g, struct product *p, int which);
+    /* Emits the prefetch of column i of the next panel; NULL: none. */
+    void (*prefetch_right)(struct generator *g, struct product *p, int which);
     /* Not NULL: computes all rows of the tile's columns into the blocks in its own way, from
      * rows that stream_left makes known as `left` before the first tile. */
     void (*stream)(struct generator *g, struct product *p);

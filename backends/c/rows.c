@@ -178,7 +178,8 @@ static void accumulate(struct generator *g, const struct reduction *r, const cha
         .suffix = accumulator_suffix(r)};
     for (int k = 0; k < info->parts; k++) {
         const char *text = emit_component(g->arena, info->lift, k);
-        q[k] = element_new(g, r->type, g->depth, "%s", emit_expression(g->arena, text, &names)).text;
+        const char *lifted = emit_expression(g->arena, text, &names);
+        q[k] = element_new(g, r->type, g->depth, "%s", lifted).text;
     }
     emit_combine(g, r, left, q);
 }

@@ -208,6 +208,13 @@ PACK_COLUMNS(pairs, f32, float, 2)
 PACK_COLUMNS(pairs, f16, rt_u16, 2)
 #endif
 
+/* Asks for a run of memory, into the second cache. */
+LIBRARY void prefetch_run(const void *from, rt_i64 bytes)
+{
+    for (rt_i64 i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const char *)from + i, 0, 2);
+}
+
 /* Panels that are filled element by element. */
 LIBRARY void clear_panel_f32(rt_u32 *panel, rt_i64 depth)
 {
