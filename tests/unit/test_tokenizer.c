@@ -22,7 +22,7 @@
 
 #define FIXTURES "tests/fixtures/tokenizers/"
 
-enum { STRINGS = 20000, GROUP = 40, STREAMED = 1500, MEGABYTE = 1000000, PATH_MOST = 512 };
+enum { STRINGS = 20000, GROUP = 40, STREAMED = 600, MEGABYTE = 1000000, PATH_MOST = 512 };
 
 /* Under sanitizers everything takes several times as long. */
 #if defined(__SANITIZE_ADDRESS__)
