@@ -130,3 +130,11 @@ void attributes_set_list(struct arena *arena, struct attributes *a, enum attribu
         memcpy(copy, list, (size_t)count * sizeof *list);
     put(arena, a, (struct attribute){.id = id, .integer = count, .list = copy});
 }
+
+struct attributes attributes_copy(struct arena *arena, const struct attributes *a)
+{
+    struct attributes copy = {arena_array(arena, struct attribute, (size_t)a->count), a->count};
+    if (a->count)
+        memcpy(copy.items, a->items, (size_t)a->count * sizeof *copy.items);
+    return copy;
+}

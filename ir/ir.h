@@ -242,6 +242,8 @@ void attributes_set_text(struct arena *, struct attributes *a, enum attribute_id
 void attributes_set_list(struct arena *, struct attributes *a, enum attribute_id id,
                          const int64_t *list, int count);
 void attributes_remove(struct attributes *a, enum attribute_id id);
+/* Attributes of their own, to be changed; lists and texts are shared. */
+struct attributes attributes_copy(struct arena *arena, const struct attributes *a);
 
 /* Shorthands for a node's attributes. */
 #define node_int(node, name) attributes_int(&(node)->attributes, ATTRIBUTE_##name)

@@ -56,11 +56,7 @@ struct node *rebuild_copy(struct rebuild *r, const struct node *old)
     struct type types[2];
     infer_types(old->op, node->operands, node->operand_count, &old->attributes, old->location,
                 types);
-    struct attributes copy = {arena_array(arena, struct attribute, (size_t)old->attributes.count),
-                              old->attributes.count};
-    if (copy.count)
-        memcpy(copy.items, old->attributes.items, (size_t)copy.count * sizeof *copy.items);
-    node->attributes = copy;
+    node->attributes = attributes_copy(arena, &old->attributes);
     node->location = old->location;
     node->scope = old->scope;
     for (int i = 0; i < op_info(old->op)->results; i++) {

@@ -62,16 +62,6 @@ static enum dtype moved_type(const struct caster *c, const struct node *node)
     return first;
 }
 
-static struct attributes copy_attributes(struct arena *arena, const struct node *node)
-{
-    struct attributes copy = {
-        arena_array(arena, struct attribute, (size_t)node->attributes.count + 1),
-        node->attributes.count};
-    if (copy.count)
-        memcpy(copy.items, node->attributes.items, (size_t)copy.count * sizeof *copy.items);
-    return copy;
-}
-
 static void cast_node(struct caster *c, const struct node *old)
 {
     struct arena *arena = c->rebuild.builder.module->arena;
@@ -84,7 +74,7 @@ static void cast_node(struct caster *c, const struct node *old)
             dtype = rebuild_get(&c->rebuild, old->operands[i])->type.dtype;
         operands[i] = as_type(c, rebuild_get(&c->rebuild, old->operands[i]), dtype);
     }
-    struct attributes attributes = copy_attributes(arena, old);
+    struct attributes attributes = attributes_copy(arena, &old->attributes);
     if (gives_f32(old->op) && c->compute != DTYPE_f32)
         attributes_set_int(arena, &attributes, ATTRIBUTE_dtype, DTYPE_f32);
     struct node *node = build_node(&c->rebuild.builder, old->op, operands, old->operand_count,

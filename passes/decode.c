@@ -92,11 +92,7 @@ static void decode_attention(struct step *s, const struct node *old)
     operands[1] = store(s, rebuild_get(&s->rebuild, old->operands[1]), "keys", slots, ring);
     operands[2] = store(s, rebuild_get(&s->rebuild, old->operands[2]), "values", slots, ring);
     operands[3] = s->decoder->pos;
-    struct attributes attributes = old->attributes;
-    attributes.items =
-        arena_array(b->module->arena, struct attribute, (size_t)old->attributes.count + 2);
-    memcpy(attributes.items, old->attributes.items,
-           (size_t)old->attributes.count * sizeof *attributes.items);
+    struct attributes attributes = attributes_copy(b->module->arena, &old->attributes);
     attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_cached, 1);
     attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_ring, ring);
     struct node *node = build_node(b, OP_attention, operands, 4, attributes, old->results[0].name);

@@ -37,12 +37,7 @@ static struct attributes one_position(struct copier *c, const struct value *valu
 {
     const struct node *node = value->node;
     struct arena *arena = c->builder->module->arena;
-    struct attributes attributes = {
-        arena_array(arena, struct attribute, (size_t)node->attributes.count + 1),
-        node->attributes.count};
-    if (attributes.count)
-        memcpy(attributes.items, node->attributes.items,
-               (size_t)attributes.count * sizeof *attributes.items);
+    struct attributes attributes = attributes_copy(arena, &node->attributes);
     int count;
     const int64_t *dims = node_list(node, dims, &count);
     if (dims) {
