@@ -4,8 +4,10 @@
 #include "compiler/checkpoint.h"
 #include "compiler/frontends/file.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { LONGEST_DEFAULT = 2048, SCORE_BYTES = 64 << 20, LARGEST_TEXT = 256 << 20 };
 
@@ -146,6 +148,15 @@ static void lower_description(struct job *job, struct description *description)
 
 /* --- the three kinds of MODEL --- */
 
+/* A key that a setting replaces is not read, but it is understood. */
+static void read_known_keys(struct job *job, const struct description *description,
+                            const char *type)
+{
+    const char *const *keys = description_keys(job->arena, description, type);
+    for (; *keys; keys++)
+        config_get(job->directory->config, *keys);
+}
+
 static void open_directory(struct job *job, const char *path)
 {
     job->directory = model_directory_open(job->arena, path);
@@ -155,6 +166,7 @@ static void open_directory(struct job *job, const char *path)
     if (!description)
         fatal(MODEL_TYPE_UNKNOWN, type, path);
     lower_description(job, description);
+    read_known_keys(job, description, type);
     config_warn_unknown(job->directory->config);
     if (job->directory->weights && job->options->init != CHOICE_INIT_random)
         bind_checkpoint(job->module, job->directory);
@@ -207,6 +219,12 @@ static bool is_directory(const char *path)
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* "name" of "models/name/" and of "name.model". */
 static const char *base_name(struct arena *arena, const char *path)
 {
@@ -239,22 +257,24 @@ struct job job_open(struct arena *arena, const struct options *options)
     return job;
 }
 
-/* --from PASS: as if the pass before it had just run. */
-static const char *stage_before(const char *pass)
+void job_check_output(const struct job *job, const char *path)
 {
-    const char *before = "lower", *name;
-    for (int i = 0; (name = pipeline_pass_name(i)); i++) {
-        if (strcmp(name, pass) == 0)
-            return before;
-        before = name;
-    }
-    fatal(PASS_UNKNOWN, pass);
+    const char *slash = strrchr(path, '/');
+    const char *place = slash ? arena_copy(job->arena, path, (size_t)(slash - path) + 1) : ".";
+    if (same_file(path, job->options->arguments[0]))
+        fatal(OUTPUT_IS_INPUT, path);
+    if (is_directory(path))
+        fatal(OUTPUT_IS_DIRECTORY, path);
+    if (access(path, W_OK) != 0 && (errno != ENOENT || access(place, W_OK | X_OK) != 0))
+        fatal(FILE_WRITE, path, strerror(errno));
 }
 
 void job_run(struct job *job)
 {
+    if (job->options->from && !job->from_ir)
+        fatal(FROM_NEEDS_IR, job->options->from, job->options->arguments[0]);
     if (job->options->from)
-        job->module->stage = stage_before(job->options->from);
+        pipeline_from(job->module, job->pipeline.task, job->options->from);
     pipeline_run(job->module, &job->pipeline, job->options->after);
     job->module->target = job->pipeline.target->name;
 }

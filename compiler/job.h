@@ -27,6 +27,10 @@ struct job {
 /* Opens options->arguments[0] and lowers it. Fatal on any failure. */
 struct job job_open(struct arena *arena, const struct options *options);
 
+/* Fatal where a result cannot be written to `path`, or would replace the model: said before the
+ * work is done. */
+void job_check_output(const struct job *job, const char *path);
+
 /* Runs the passes that --from and --after ask for; all if they do not. */
 void job_run(struct job *job);
 

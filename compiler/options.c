@@ -11,6 +11,11 @@ enum verb_bit {
 #include "compiler/verbs.def"
 };
 
+static const char pass_names[] = "stop after this pass: lower"
+#define PASS(name, ...) " " #name
+#include "compiler/passes.def"
+    ;
+
 static const struct option_row option_rows[] = {
 #define OPTION(field, name, letter, kind, value, standard, least, most, verbs, help) \
     {name, letter, kind, value, standard, least, most, (unsigned)(verbs), help,      \

@@ -1,4 +1,4 @@
-/* The table of passes and the loop over it: see pipeline.h. */
+/* The loop over the table of passes: see pipeline.h. */
 #include "compiler/pipeline.h"
 
 #include "passes/passes.h"
@@ -63,24 +63,20 @@ static void run_plan(struct module *module, const struct pipeline_options *optio
     pass_plan(module);
 }
 
-enum { ALL = 1 << TASK_generate | 1 << TASK_predict | 1 << TASK_fit };
+enum {
+    GENERATE = 1 << TASK_generate,
+    FIT = 1 << TASK_fit,
+    ALL = GENERATE | FIT | 1 << TASK_predict,
+};
 
 static const struct pass {
     const char *name;
     void (*run)(struct module *, const struct pipeline_options *);
     unsigned tasks;
+    bool optional;
 } passes[] = {
-    {"simplify", run_simplify, ALL},
-    {"grad", run_grad, 1 << TASK_fit},
-    {"optimizer", run_optimizer, 1 << TASK_fit},
-    {"decode", run_decode, 1 << TASK_generate},
-    {"cast", run_cast, ALL},
-    {"clean", run_simplify, ALL}, /* what grad, decode and cast left behind */
-    {"layout", run_layout, ALL},
-    {"fuse", run_fuse, ALL},
-    {"schedule", run_schedule, ALL},
-    {"tile", run_tile, ALL},
-    {"plan", run_plan, ALL},
+#define PASS(name, function, ...) {#name, run_##function, __VA_ARGS__},
+#include "compiler/passes.def"
 };
 
 enum { PASS_COUNT = sizeof passes / sizeof *passes };
@@ -99,6 +95,15 @@ static int find_pass(const char *name)
     if (strcmp(name, "lower") == 0)
         return -1;
     fatal(PASS_UNKNOWN, name);
+}
+
+void pipeline_from(struct module *module, enum task task, const char *pass)
+{
+    int first = find_pass(pass);
+    for (int i = find_pass(module->stage) + 1; i < first; i++)
+        if (passes[i].tasks >> task & 1 && !passes[i].optional)
+            fatal(PASS_LEFT_OUT, passes[i].name, module->stage, pass);
+    module->stage = first > 0 ? passes[first - 1].name : "lower";
 }
 
 static double seconds(void)
@@ -124,6 +129,8 @@ void pipeline_run(struct module *module, const struct pipeline_options *options,
                   const char *after)
 {
     int last = after ? find_pass(after) : PASS_COUNT - 1;
+    if (last < find_pass(module->stage))
+        fatal(PASS_BEHIND, after, module->stage);
     for (int i = find_pass(module->stage) + 1; i <= last; i++)
         if (passes[i].tasks >> options->task & 1)
             run_pass(module, &passes[i], options);

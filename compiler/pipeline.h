@@ -1,6 +1,6 @@
 /*
- * The order of the passes, as a table: what `--after` and `--from` name, what runs for a task,
- * what is verified and timed.
+ * The order of the passes (passes.def): what `--after` and `--from` name, what runs for a task,
+ * what is verified and timed. "lower" is the stage of a module that no pass has seen.
  */
 #ifndef SINTER_PIPELINE_H
 #define SINTER_PIPELINE_H
@@ -19,13 +19,18 @@ struct pipeline_options {
     bool time;   /* print what each pass took, to standard error */
 };
 
-/* The name of pass `index` in order; NULL after the last. "lower", the stage of a module that no
- * pass has seen, is none of them. */
+/* The name of pass `index` in order; NULL after the last. */
 const char *pipeline_pass_name(int index);
 
 /*
+ * As if the pass before `pass` had just run, so that the pipeline goes on with `pass`. Fatal if
+ * there is no such pass, or if one that the module needs would be left out.
+ */
+void pipeline_from(struct module *module, enum task task, const char *pass);
+
+/*
  * Runs the passes behind the module's stage, those that the task needs, up to and including
- * `after` (NULL: all). Fatal if there is no such pass.
+ * `after` (NULL: all). Fatal if there is no such pass, or if the module is behind it already.
  */
 void pipeline_run(struct module *module, const struct pipeline_options *options,
                   const char *after);

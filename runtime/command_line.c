@@ -43,7 +43,7 @@ static int distance(const char *from, const char *to)
 static void consider(const char *word, const char *candidate, const char **closest, int *best)
 {
     int edits = distance(word, candidate);
-    if (edits < *best) {
+    if (edits < *best && edits < (int)strlen(word)) {
         *best = edits;
         *closest = candidate;
     }
@@ -56,6 +56,8 @@ static rt_status unknown_verb(const struct command_table *table, const char *wor
     for (int i = 0; i < table->verb_count; i++)
         if (table->verbs[i].tasks & table->task)
             consider(word, table->verbs[i].name, &closest, &best);
+    consider(word, "--version", &closest, &best);
+    consider(word, "--help", &closest, &best);
     return rt_fail(VERB_UNKNOWN, word, *closest ? "did you mean " : "a verb comes first",
                    closest);
 }

@@ -137,6 +137,6 @@ rt_status rt_command_line_completion(const struct command_table *table, const ch
     else if (strcmp(shell, "fish") == 0)
         print_fish(table, name);
     else
-        return rt_fail(ARGUMENTS_MISSING, "completion", "bash|zsh|fish");
+        return rt_fail(ARGUMENT_CHOICE, shell, "completion", "bash|zsh|fish");
     return 0;
 }

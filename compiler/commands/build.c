@@ -1,4 +1,5 @@
 /* `sinter build`: a model becomes an executable, or a library with its header. */
+#include "compiler/header.h"
 #include "compiler/job.h"
 #include "compiler/program.h"
 #include "compiler/progress.h"
@@ -7,12 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* The model's name, or "libNAME.so" of a library. */
 static const char *output_path(const struct job *job)
 {
@@ -20,11 +15,11 @@ static const char *output_path(const struct job *job)
     const char *path = options->output ? options->output
                        : options->lib  ? arena_printf(job->arena, "lib%s.so", job->name)
                                        : arena_printf(job->arena, "./%s", job->name);
-    struct stat facts;
-    if (same_file(path, options->arguments[0]))
-        fatal(OUTPUT_IS_INPUT, path);
-    if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
-        fatal(OUTPUT_IS_DIRECTORY, path);
+    job_check_output(job, path);
+    if (options->emit)
+        job_check_output(job, options->emit);
+    if (options->lib)
+        job_check_output(job, header_path(job->arena, path));
     return path;
 }
 
@@ -49,10 +44,12 @@ int command_build(const struct options *options)
     size_t count;
     struct object *objects = program_compile(&job, path, &count);
     progress_begin("linking");
-    if (options->lib)
+    if (options->lib) {
         toolchain_link_shared(objects, count, path);
-    else
+        header_write(&job, path);
+    } else {
         toolchain_link_executable(objects, count, path);
+    }
     progress_end();
     toolchain_free_objects(objects, count);
     say(&job, path);

@@ -6,9 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool to_file(const struct options *options)
+{
+    return options->output && strcmp(options->output, "-") != 0;
+}
+
 static void put(const struct options *options, const char *text, size_t length)
 {
-    if (options->output && strcmp(options->output, "-") != 0)
+    if (to_file(options))
         output_write(options->output, text, length, 0666);
     else
         fwrite(text, 1, length, stdout); /* main checks the stream */
@@ -18,6 +23,8 @@ int command_ir(const struct options *options)
 {
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
+    if (to_file(options))
+        job_check_output(&job, options->output);
     if (!job.from_ir || options->after || options->from)
         job_run(&job);
     if (options->format == CHOICE_FORMAT_dot) {
