@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /*
- * What rounding may do, in units of the typical expected value. f32 sums of thousands of terms
+ * What rounding may do, in units of the expected value. f32 sums of thousands of terms
  * in another order stay below the first; one operand or intermediate value in bf16 that rounds
  * the other way moves a result by up to a few of its units.
  */
@@ -63,14 +63,19 @@ static void run_step(struct checker *c, const struct rt_function *function,
 
 /* --- one kernel --- */
 
+struct error {
+    double absolute, expected;
+};
+
 struct kernel_check {
     struct checker *checker;
     const struct function *function;
     const struct kernel *kernel;
     struct snapshot *inputs; /* by value id: bytes before the kernel ran */
     struct check_result result;
+    struct arena *arena; /* of `errors` */
+    ARRAY_OF(struct error) errors;
     double squares; /* of the expected values */
-    double worst;   /* absolute error */
 };
 
 static bool is_input(const struct kernel_check *k, const struct value *value)
@@ -131,8 +136,21 @@ static void compare_element(struct kernel_check *k, const struct value *value, i
     double error = expected == got ? 0 : fabs(expected - got);
     if (isfinite(expected))
         k->squares += expected * expected;
-    if (!(error <= k->worst))
-        k->worst = error;
+    if (error != 0)
+        array_push(k->arena, &k->errors, ((struct error){error, fabs(expected)}));
+}
+
+/* The worst error; NaN where only one of the two numbers was that. */
+static double worst_error(const struct kernel_check *k)
+{
+    double typical = sqrt(k->squares / (double)(k->result.compared ? k->result.compared : 1));
+    double worst = 0;
+    for (size_t i = 0; i < k->errors.count; i++) {
+        double unit = fmax(typical, k->errors.items[i].expected);
+        double error = k->errors.items[i].absolute / (unit > 0 ? unit : 1);
+        worst = error <= worst || isnan(worst) ? worst : error;
+    }
+    return worst;
 }
 
 /* Random elements; of a result that changes its operand in place, also what was changed. */
@@ -172,7 +190,7 @@ static struct check_result check_kernel(struct checker *c, size_t f, size_t s)
 {
     const struct function *function = c->module->functions.items[f];
     struct kernel_check k = {.checker = c, .function = function,
-                             .kernel = function->kernels.items[s]};
+                             .kernel = function->kernels.items[s], .arena = arena_create()};
     k.inputs = calloc(c->module->next_value, sizeof *k.inputs);
     if (!k.inputs)
         fatal(OUT_OF_MEMORY, c->module->next_value * sizeof *k.inputs);
@@ -189,8 +207,8 @@ static struct check_result check_kernel(struct checker *c, size_t f, size_t s)
     }
     for_each_input(&k, release_input);
     free(k.inputs);
-    double typical = k.result.compared ? sqrt(k.squares / (double)k.result.compared) : 0;
-    k.result.worst = k.worst == 0 ? 0 : k.worst / (typical > 0 ? typical : 1);
+    k.result.worst = worst_error(&k);
+    arena_destroy(k.arena);
     k.result.limit = uses_half(&k) ? limit_bf16 : limit_f32;
     return k.result;
 }

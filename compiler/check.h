@@ -13,7 +13,8 @@ struct check_result {
     const char *function, *kernel; /* the first use of the kernel */
     const char *skeleton;
     int64_t compared; /* elements */
-    double worst;     /* error, in units of the root mean square of the expected values */
+    double worst;     /* error, in units of the expected value or, where that is smaller, of the
+                         root mean square of all of them */
     double limit;     /* of worst, from the element types */
 };
 

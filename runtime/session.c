@@ -4,6 +4,7 @@
 #include "runtime/convert.h"
 #include "runtime/cpu_features.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,14 +146,34 @@ static rt_status fill_state(struct rt_session *session, const struct rt_state *s
                                         &value, rt_dtype_size(state->port.dtype));
 }
 
+/*
+ * Whether a row of the last batch overflowed. Then NaN may stand in its caches, and a masked key
+ * adds 0 times its value to a sum, which is 0 unless that is NaN.
+ */
+static rt_status overflowed(struct rt_session *session, bool *answer)
+{
+    const struct rt_port *port = rt_session_state(session, "logits");
+    const void *view = NULL;
+    *answer = false;
+    if (!port || port->dtype != RT_F32)
+        return 0;
+    rt_status status =
+        session->device->table->view(session->device, port->offset, port->bytes, &view);
+    const float *logits = view;
+    for (rt_i64 i = 0, count = rt_port_elements(port); !status && i < count; i++)
+        *answer |= !isfinite(logits[i]);
+    return status;
+}
+
 rt_status rt_session_reset(struct rt_session *session, bool caches)
 {
-    rt_status status = 0;
+    bool tainted;
+    rt_status status = overflowed(session, &tainted);
     for (rt_u32 i = 0; i < session->program->state_count && !status; i++) {
         const struct rt_state *state = &session->program->states[i];
         if (state->weight >= 0)
             status = copy_weight(session, state);
-        else if (state->slots == 0 || (caches && state->initial != 0)) /* the arena begins as 0 */
+        else if (state->slots == 0 || tainted || (caches && state->initial != 0)) /* zero at first */
             status = fill_state(session, state);
     }
     return status;

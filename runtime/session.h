@@ -34,8 +34,8 @@ rt_status rt_session_open(struct rt_session *session, const struct rt_program *p
 
 void rt_session_close(struct rt_session *session);
 
-/* Fills the states with their initial values; the caches only if `caches`: what stands in them
- * is never read once `pos` is 0. */
+/* Fills the states with their initial values; the caches only if `caches`, or if the last batch
+ * overflowed: numbers that stand in them never change a result once `pos` is 0, but NaN could. */
 rt_status rt_session_reset(struct rt_session *session, bool caches);
 
 /* The first function of a role from `from` on; function_count if there is none. */
