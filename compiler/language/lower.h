@@ -14,7 +14,7 @@ enum {
     STEP_LIMIT = 500000, /* evaluated expressions, list items and nodes of one lowering */
     DEPTH_LIMIT = 600,   /* nested evaluations: bounds the stack */
     CALL_LIMIT = 60,     /* nested calls */
-    NODE_STEPS = 8,      /* what a node or a leaf counts as */
+    NODE_STEPS = 16,     /* what a node or a leaf counts as */
     LIST_LIMIT = 100000, /* items of a list */
     SHOWN_LIMIT = 4000,  /* bytes of a value in a message */
     TEXT_LIMIT = 4096,   /* bytes of a computed text */
