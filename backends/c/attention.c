@@ -184,21 +184,23 @@ static void emit_mask(struct generator *g, struct attention *a)
     scope_close(g, "for (int j = 0; j < %lld; j++)", (long long)a->keys);
 }
 
-/* Opens the query and head that row r of the tile stands for. */
-static void open_row(struct generator *g, struct attention *a)
+/* Opens the query, and the head if wanted, that row r of the tile stands for. */
+static void open_row(struct generator *g, struct attention *a, bool head)
 {
     struct writer *w = scope_writer(g);
     writer_line(w, "const rt_i64 v1 = first_query + r / %lld;", (long long)a->share);
+    variable_open(g, a->v_query, "v1", 0, a->queries - 1);
+    if (!head)
+        return;
     writer_line(w, "const rt_i64 v2 = group * %lld + r %% %lld;", (long long)a->share,
                 (long long)a->share);
-    variable_open(g, a->v_query, "v1", 0, a->queries - 1);
     variable_open(g, a->v_head, "v2", 0, a->heads - 1);
 }
 
 static void emit_softmax(struct generator *g, struct attention *a)
 {
     scope_open(g);
-    open_row(g, a);
+    open_row(g, a, a->bias != NULL);
     struct writer *w = scope_writer(g);
     writer_line(w, "float *line = scores + r * %lld;", (long long)a->keys);
     if (a->causal || a->window > 0)
@@ -235,7 +237,7 @@ static void emit_values(struct generator *g, struct attention *a)
 static void emit_left(struct generator *g, struct attention *a)
 {
     scope_open(g);
-    open_row(g, a);
+    open_row(g, a, true);
     scope_open(g);
     struct index column = variable_open(g, a->v_column, "c", 0, a->size - 1);
     int64_t dims[4] = {a->batch, a->queries, a->heads, a->size};
@@ -279,7 +281,7 @@ static void emit_result(struct generator *g, struct attention *a)
     struct value_list outs = kernel_live_outs(g);
     int64_t dims[4] = {a->batch, a->queries, a->heads, a->size};
     scope_open(g);
-    open_row(g, a);
+    open_row(g, a, true);
     writer_line(scope_writer(g), "const float share = sum[r] > 0 ? 1.0f / sum[r] : 0.0f;");
     scope_open(g);
     struct index axes[4] = {index_of_atom(g->variables[a->v_batch].atom),
