@@ -189,6 +189,15 @@ static struct value *simplify_matmul(struct builder *b, const struct node *node,
     return &build_node(b, OP_matmul, changed, 2, attributes, NULL)->results[0];
 }
 
+/* The only index of an axis of extent 1 is 0. */
+static struct value *simplify_iota(struct builder *b, const struct node *node)
+{
+    const struct type *type = &node->results[0].type;
+    if (type->dims[node_int(node, axis)] != 1)
+        return NULL;
+    return build_broadcast(b, build_constant(b, type->dtype, 0), type->rank, type->dims);
+}
+
 /* Reductions that reduce nothing. */
 static struct value *simplify_reduction(const struct node *node, struct value *x)
 {
@@ -209,6 +218,7 @@ struct value *simplify_maps(struct builder *b, const struct node *node,
     case OP_concat: return simplify_concat(b, node, operands);
     case OP_pad: return type_same_dims(type, &operands[0]->type) ? operands[0] : NULL;
     case OP_cast: return simplify_cast(b, type->dtype, operands[0]);
+    case OP_iota: return simplify_iota(b, node);
     case OP_matmul: return simplify_matmul(b, node, operands);
     default: break;
     }
