@@ -134,8 +134,13 @@ struct element concat_at(struct generator *g, const struct node *node, struct in
     struct index axes[3];
     three_extents(&node->results[0].type, axis, dims);
     index_take_apart(&g->space, index, 3, dims, axes);
+    if (g->space.split.wanted) /* the axes are not final: this attempt will be abandoned */
+        return (struct element){"0", 0};
     index_range(&g->space, &axes[1], &low, &high);
-    while (start + node->operands[part]->type.dims[axis] <= low)
+    low = low < 0 ? 0 : low; /* the range is a bound; the index itself is one of the result's */
+    high = high >= dims[1] ? dims[1] - 1 : high;
+    while (part + 1 < node->operand_count && /* an empty result has no index to find */
+           start + node->operands[part]->type.dims[axis] <= low)
         start += node->operands[part++]->type.dims[axis];
     int64_t end = start + node->operands[part]->type.dims[axis];
     if (high < end || ask_cut(g, &axes[1], end))
