@@ -37,9 +37,23 @@ void rt_prompts_close(struct rt_prompts *prompts)
     *prompts = (struct rt_prompts){0};
 }
 
+rt_status rt_check_tokens(const rt_i32 *ids, rt_i64 count, rt_i64 vocabulary)
+{
+    for (rt_i64 i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] >= vocabulary)
+            return rt_fail(TOKEN_OUTSIDE, ids[i], (long long)vocabulary);
+    return 0;
+}
+
 /* Takes over the memory of ids and text, also on failure. */
 static rt_status add(struct rt_prompts *prompts, struct rt_prompt prompt)
 {
+    rt_status status = rt_check_tokens(prompt.ids, prompt.count, prompts->vocabulary);
+    if (status) {
+        free(prompt.ids);
+        free(prompt.text);
+        return status;
+    }
     if (prompts->count == prompts->capacity) {
         rt_i64 larger = prompts->capacity ? 2 * prompts->capacity : 16;
         struct rt_prompt *items = realloc(prompts->items, (size_t)larger * sizeof *items);

@@ -55,4 +55,7 @@ rt_status rt_prompts_add_input(struct rt_prompts *prompts); /* all of standard i
 rt_status rt_prompts_fit(struct rt_prompts *prompts, rt_i64 index, rt_i64 limit, rt_i64 wanted,
                          enum rt_truncate truncate, rt_i64 *most);
 
+/* EXIT_DATA if an id is no row of the model's vocabulary: a tokenizer of another model. */
+rt_status rt_check_tokens(const rt_i32 *ids, rt_i64 count, rt_i64 vocabulary);
+
 #endif

@@ -10,6 +10,7 @@
 #include "runtime/npy.h"
 #include "runtime/process.h"
 #include "runtime/progress.h"
+#include "runtime/prompts.h"
 #include "runtime/roles.h"
 #include "runtime/tokenizer.h"
 #include "runtime/verbs.h"
@@ -69,6 +70,10 @@ static rt_status read_text(struct score *score)
         status = rt_read_file(score->path, MOST_TEXT, &text, &length);
     if (!status)
         status = rt_tokenizer_encode(&tokenizer, text, length, 0, &score->text, &count);
+    if (!status)
+        status = rt_check_tokens(score->text, (rt_i64)count, score->vocabulary);
+    if (!status && score->bos)
+        status = rt_check_tokens(&program->bos_id, 1, score->vocabulary);
     free(text);
     score->text_count = (rt_i64)count;
     if (!status && score->options->limit && score->text_count > score->options->limit)

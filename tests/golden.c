@@ -16,7 +16,8 @@
  *     --- out has         lines that must appear in it, in this order; also `--- err has`
  *     --- out lacks       lines that must not appear
  *
- * The case's directory reads DIRECTORY in what is printed. --update rewrites the sections exit,
+ * The case's directory reads DIRECTORY in what is printed, and lines that tell the progress of slow
+ * steps ("linking: 1.2 s") are left out. --update rewrites the sections exit,
  * out and err with what the commands do now.
  */
 #include <errno.h>
@@ -168,7 +169,27 @@ static int spawn(char **words, const char *input)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* What a command printed, with the case's directory under a name that is always the same. */
+/* "linking: 1.2 s" */
+static bool is_progress(const char *line)
+{
+    size_t words = strcspn(line, ":\n"), number = 0;
+    if (line[words] == ':' && line[words + 1] == ' ')
+        number = strspn(line + words + 2, "0123456789.");
+    return number > 0 && strncmp(line + words + 2 + number, " s\n", 3) == 0;
+}
+
+static void drop_progress(char *text)
+{
+    for (char *line = text; *line;) {
+        size_t length = strcspn(line, "\n") + (strchr(line, '\n') != NULL);
+        if (is_progress(line))
+            memmove(line, line + length, strlen(line + length) + 1);
+        else
+            line += length;
+    }
+}
+
+/* What a command printed, without what differs from run to run. */
 static char *read_printed(const struct golden *g, const char *path)
 {
     static const char name[] = "DIRECTORY"; /* shorter than any directory of mkdtemp */
@@ -179,6 +200,7 @@ static char *read_printed(const struct golden *g, const char *path)
         at += sizeof name - 1;
         memmove(at, at + length - (sizeof name - 1), strlen(at + length - (sizeof name - 1)) + 1);
     }
+    drop_progress(text);
     return text;
 }
 
