@@ -61,8 +61,7 @@ void attributes_remove(struct attributes *a, enum attribute_id id)
 {
     for (int i = 0; i < a->count; i++) {
         if (a->items[i].id == id) {
-            memmove(&a->items[i], &a->items[i + 1],
-                    (size_t)(a->count - i - 1) * sizeof *a->items);
+            memmove(&a->items[i], &a->items[i + 1], (size_t)(a->count - i - 1) * sizeof *a->items);
             a->count--;
             return;
         }

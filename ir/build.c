@@ -197,9 +197,8 @@ void build_output(struct builder *b, const char *name, struct value *value)
 void build_store(struct builder *b, struct value *state, struct value *value)
 {
     if (state->node->op != OP_state || !type_equal(&state->type, &value->type))
-        fatal_at(b->location, SHAPE_STORE, state->name,
-                 type_text(b->module->arena, &state->type), value->name,
-                 type_text(b->module->arena, &value->type));
+        fatal_at(b->location, SHAPE_STORE, state->name, type_text(b->module->arena, &state->type),
+                 value->name, type_text(b->module->arena, &value->type));
     struct binding binding = {state->name, value, state, b->location};
     array_push(b->module->arena, &b->function->bindings, binding);
 }

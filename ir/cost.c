@@ -16,11 +16,11 @@ static double bytes(const struct value *value)
 #define OP(name, ...) static double cost_##name(const struct node *node);
 #include "ir/ops.def"
 
-#define FREE(name) \
+#define FREE(name)                                     \
     static double cost_##name(const struct node *node) \
-    { \
-        (void)node; \
-        return 0; \
+    {                                                  \
+        (void)node;                                    \
+        return 0;                                      \
     }
 FREE(param)
 FREE(weight)
@@ -90,15 +90,10 @@ static double cost_cumsum(const struct node *node)
     return elements(&node->results[0]);
 }
 
-static double structured_flops(const struct node *node)
-{
-    switch (node->op) {
-#define OP(name, ...) \
-    case OP_##name: return cost_##name(node);
+static double (*const structured_flops[OP_COUNT])(const struct node *node) = {
+#define OP(name, ...) [OP_##name] = cost_##name,
 #include "ir/ops.def"
-    default: return 0;
-    }
-}
+};
 
 static double node_flops(const struct node *node)
 {
@@ -107,7 +102,7 @@ static double node_flops(const struct node *node)
         return info->flops * elements(&node->results[0]);
     if (info->kind == KIND_RED)
         return info->flops * elements(node->operands[0]);
-    return structured_flops(node);
+    return structured_flops[node->op](node);
 }
 
 /* --- bytes --- */

@@ -15,15 +15,18 @@ static const char introduction[] =
     "\n"
     "Made by `build/ir/ir_docs` from the tables in `ir/*.def`; a test checks that it is fresh.\n"
     "\n"
-    "One IR leads from the graph of a model to its kernels. Every stage is the same text with more\n"
-    "fields: after the front end there are neither kernels nor places; `fuse` adds kernels, `tile`\n"
+    "One IR leads from the graph of a model to its kernels. Every stage is the same text with "
+    "more\n"
+    "fields: after the front end there are neither kernels nor places; `fuse` adds kernels, "
+    "`tile`\n"
     "their attributes, `plan` the offsets. `sinter ir MODEL --after PASS` prints it; whatever is\n"
     "printed can be read back, edited, and resumed with `--from PASS`.\n"
     "\n"
     "A module holds weights (tensors of the checkpoint), states (values that live between calls),\n"
     "functions, constants above 64 elements (blobs, named by a hash of their content) and facts\n"
     "for `info`. A function has params, a body of nodes in dependency order, and results: outputs\n"
-    "under names, and next values of states. Every node has one or more results, a location in the\n"
+    "under names, and next values of states. Every node has one or more results, a location in "
+    "the\n"
     "model text, and a scope: the layer that made it.\n"
     "\n"
     "## Text\n"
@@ -82,8 +85,10 @@ static const char introduction[] =
     "```\n"
     "\n"
     "Names of weights and states are unique in the module, all others in their function. A node\n"
-    "after a `kernel` line belongs to that kernel. The type of a node is what its shape rule gives.\n"
-    "Reals print as the shortest decimal that reads back equal; `nan`, `inf` and `-inf` are reals.\n"
+    "after a `kernel` line belongs to that kernel. The type of a node is what its shape rule "
+    "gives.\n"
+    "Reals print as the shortest decimal that reads back equal; `nan`, `inf` and `-inf` are "
+    "reals.\n"
     "\n"
     "### Places\n"
     "\n"
@@ -110,7 +115,8 @@ static const char rules_text[] =
     "## Elementwise ops\n"
     "\n"
     "Operands have the dims of the result, or rank 0. The expression is C over the operands a, b,\n"
-    "c, d and the intrinsics of `ir/intrinsics.def`; it is compiled in double as the reference and\n"
+    "c, d and the intrinsics of `ir/intrinsics.def`; it is compiled in double as the reference "
+    "and\n"
     "printed into emitted code. Rules: SAME one type; TEST one type, result bool; LOGIC all bool;\n"
     "SELECT bool, then two of the result's type; CAST any to attribute `dtype`; DRAW four i32 to\n"
     "f32; CHECK a float to bool. In gradients g is the gradient of the result y.\n"
@@ -122,8 +128,10 @@ static const char reductions_text[] =
     "\n"
     "## Reductions\n"
     "\n"
-    "Over attribute `axes`, which stay with extent 1. The accumulator is a tuple p0, p1, ...: `lift`\n"
-    "makes one from element a at flat index i, `combine` takes q into p, `finish` gives the result.\n"
+    "Over attribute `axes`, which stay with extent 1. The accumulator is a tuple p0, p1, ...: "
+    "`lift`\n"
+    "makes one from element a at flat index i, `combine` takes q into p, `finish` gives the "
+    "result.\n"
     "\n"
     "| op | identity | lift | combine | finish | flops | gradient |\n"
     "|---|---|---|---|---|---|---|\n";
@@ -132,7 +140,8 @@ static const char structured_text[] =
     "\n"
     "## Structured ops\n"
     "\n"
-    "VIEW may alias its operand; INDEX moves elements without arithmetic; SOURCE has no operands and\n"
+    "VIEW may alias its operand; INDEX moves elements without arithmetic; SOURCE has no operands "
+    "and\n"
     "is evaluated where it is used; EFFECT is neither merged nor dropped as a common\n"
     "subexpression; LEAF stands in the module or the parameter list.\n"
     "\n"
@@ -144,7 +153,8 @@ static const char *const meanings[OP_COUNT] = {
     [OP_param] = "an input of the function",
     [OP_weight] = "a tensor of the checkpoint, as its file stores it",
     [OP_state] = "a value that lives between calls; starts at `fill`, or as weight `source`",
-    [OP_const] = "{value dtype}: a scalar; {values dims dtype}: up to 64 integers; {blob dims dtype}",
+    [OP_const] =
+        "{value dtype}: a scalar; {values dims dtype}: up to 64 integers; {blob dims dtype}",
     [OP_iota] = "{dims axis dtype}: the index along `axis`; i32 unless `dtype` says otherwise",
     [OP_positions] = "{dims=[B,T]}: i32, the position of each token; decode replaces it",
     [OP_reshape] = "{dims}: the same elements in row-major order",
@@ -153,8 +163,9 @@ static const char *const meanings[OP_COUNT] = {
     [OP_slice] = "{axis at len step}: elements at, at+step, ...",
     [OP_concat] = "{axis}: one operand after the other",
     [OP_pad] = "{low high value}: `value` before and after, for each axis",
-    [OP_gather] = "%table[b.., N, d..], %ids[b.., i..] {batch} to [b.., i.., d..]; an id outside is "
-                  "clamped to 0..N-1",
+    [OP_gather] =
+        "%table[b.., N, d..], %ids[b.., i..] {batch} to [b.., i.., d..]; an id outside is "
+        "clamped to 0..N-1",
     [OP_scatter_add] = "%ids[i..], %rows[i.., d..] {dims=[N, d..]}: sums the rows of each id, in "
                        "order; ids are clamped",
     [OP_matmul] = "%a[..,M,K], %b[..,K,N] {transa transb dtype}; %b of rank 2 serves the whole "
@@ -163,15 +174,17 @@ static const char *const meanings[OP_COUNT] = {
     [OP_conv2d_input] = "%w, %dy {dims stride pad groups dtype}: the gradient of %x",
     [OP_conv2d_filter] = "%x, %dy {dims stride pad groups dtype}: the gradient of %w",
     [OP_attention] =
-        "%q[B,T,H,d], %k[B,S,G,d], %v[B,S,G,d], %pos i32[B] if `cached`, %bias[B or 1, H or 1, T or "
+        "%q[B,T,H,d], %k[B,S,G,d], %v[B,S,G,d], %pos i32[B] if `cached`, %bias[B or 1, H or 1, T "
+        "or "
         "1, S] if `biased` {causal window scale cached ring dtype}: softmax(scale q k + bias) v. "
         "Query i stands at position pos[b]+i (i without `cached`), key slot j at position j; with "
         "`ring` at the largest position up to the last query's that is congruent to j mod S, and "
         "is not seen if that is negative. `causal` hides later keys, `window` those that are so "
         "many or more positions behind. A query that sees no key gives zeros",
-    [OP_update] = "%cache[B,S,..], %new[B,C,..], %pos i32[B], %count i32[B] {ring}: new row i of b "
-                  "goes to slot pos[b]+i (mod S with `ring`) for i < count[b]; rows that would fall "
-                  "outside are not stored",
+    [OP_update] =
+        "%cache[B,S,..], %new[B,C,..], %pos i32[B], %count i32[B] {ring}: new row i of b "
+        "goes to slot pos[b]+i (mod S with `ring`) for i < count[b]; rows that would fall "
+        "outside are not stored",
     [OP_mark] = "%seen bool[B,V], %ids i32[B,C], %count i32[B]: seen[b, ids[b,i]] = true for "
                 "i < count[b]; ids outside are not marked",
     [OP_sort] = "%x {axis descending}: values and i32 indices; stable, NaN last",
@@ -194,8 +207,9 @@ static void cell(struct str *out, const char *text)
 static const char *rule_name(enum ew_rule rule)
 {
     static const char *const names[] = {
-        [RULE_SAME] = "SAME",     [RULE_TEST] = "TEST", [RULE_LOGIC] = "LOGIC", [RULE_SELECT] = "SELECT",
-        [RULE_CAST] = "CAST", [RULE_DRAW] = "DRAW", [RULE_CHECK] = "CHECK"};
+        [RULE_SAME] = "SAME",     [RULE_TEST] = "TEST", [RULE_LOGIC] = "LOGIC",
+        [RULE_SELECT] = "SELECT", [RULE_CAST] = "CAST", [RULE_DRAW] = "DRAW",
+        [RULE_CHECK] = "CHECK"};
     return names[rule];
 }
 
@@ -271,9 +285,10 @@ static void print_attribute_table(struct str *out)
 
 static void print_skeletons(struct str *out)
 {
-    str_printf(out, "\n## Kernel skeletons\n\nWhat may stand in a kernel of each is the contract in "
-                    "`ir/skeletons.def`; the verifier checks it.\n\n| skeleton | built around | "
-                    "what it is |\n|---|---|---|\n");
+    str_printf(out,
+               "\n## Kernel skeletons\n\nWhat may stand in a kernel of each is the contract in "
+               "`ir/skeletons.def`; the verifier checks it.\n\n| skeleton | built around | "
+               "what it is |\n|---|---|---|\n");
 #define SKELETON(name, anchor, description) \
     str_printf(out, "| %s | %s | %s |\n", #name, #anchor, description);
 #include "ir/skeletons.def"

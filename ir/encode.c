@@ -35,17 +35,17 @@ static double unpack16(uint16_t bits, int fraction, int bias)
     return bits & 0x8000 ? -value : value;
 }
 
-#define LOAD(type) \
-    { \
-        type item; \
+#define LOAD(type)                      \
+    {                                   \
+        type item;                      \
         memcpy(&item, at, sizeof item); \
-        return (double)item; \
+        return (double)item;            \
     }
-#define STORE(type) \
-    { \
-        type item = (type)value; \
+#define STORE(type)                     \
+    {                                   \
+        type item = (type)value;        \
         memcpy(at, &item, sizeof item); \
-        break; \
+        break;                          \
     }
 
 double dtype_load(enum dtype dtype, const void *bytes, int64_t index)

@@ -31,15 +31,10 @@ void interp_round(enum interp_mode mode, enum dtype dtype, double *numbers, int6
         numbers[i] = dtype_round(dtype, numbers[i]);
 }
 
-static void interpret_structured(const struct interp_call *call)
-{
-    switch (call->node->op) {
-#define OP(name, ...) \
-    case OP_##name: interpret_##name(call); break;
+static void (*const interpret_structured[OP_COUNT])(const struct interp_call *call) = {
+#define OP(name, ...) [OP_##name] = interpret_##name,
 #include "ir/ops.def"
-    default: break;
-    }
-}
+};
 
 void interp_node(const struct module *module, enum interp_mode mode, const struct node *node,
                  const double *const *in, double *const *out)
@@ -51,7 +46,7 @@ void interp_node(const struct module *module, enum interp_mode mode, const struc
     else if (info->kind == KIND_RED)
         interp_red(&call);
     else
-        interpret_structured(&call);
+        interpret_structured[node->op](&call);
     for (int i = 0; i < info->results; i++) {
         const struct type *type = &node->results[i].type;
         interp_round(mode, type->dtype, out[i], type_elements(type));

@@ -35,10 +35,17 @@ static struct attention describe(const struct interp_call *call)
 {
     const struct type *q = call_type(call, 0), *k = call_type(call, 1);
     const struct node *node = call->node;
-    struct attention a = {.node = node, .batch = q->dims[0], .queries = q->dims[1],
-                          .heads = q->dims[2], .slots = k->dims[1], .groups = k->dims[2],
-                          .size = q->dims[3], .q = call->in[0], .k = call->in[1],
-                          .v = call->in[2], .scale = node_real(node, scale),
+    struct attention a = {.node = node,
+                          .batch = q->dims[0],
+                          .queries = q->dims[1],
+                          .heads = q->dims[2],
+                          .slots = k->dims[1],
+                          .groups = k->dims[2],
+                          .size = q->dims[3],
+                          .q = call->in[0],
+                          .k = call->in[1],
+                          .v = call->in[2],
+                          .scale = node_real(node, scale),
                           .ring = node_int(node, ring)};
     if (node_int(node, cached))
         a.pos = call->in[3];

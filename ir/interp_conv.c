@@ -6,9 +6,9 @@
 
 /* The three ops are one loop nest over (image, output pixel, tap); they differ in the body. */
 struct conv {
-    int64_t images, height, width, channels;          /* of x */
-    int64_t filters, kernel_height, kernel_width;     /* of w; kernel channels are `depth` */
-    int64_t out_height, out_width;                    /* of y */
+    int64_t images, height, width, channels;      /* of x */
+    int64_t filters, kernel_height, kernel_width; /* of w; kernel channels are `depth` */
+    int64_t out_height, out_width;                /* of y */
     int64_t groups, depth, stride[2], pad[2];
     const double *x, *w, *dy;
     double *out;
@@ -20,10 +20,18 @@ static struct conv describe(const struct interp_call *call, const int64_t *x, co
     int count;
     const int64_t *stride = node_list(call->node, stride, &count);
     const int64_t *pad = node_list(call->node, pad, &count);
-    struct conv c = {.images = x[0], .height = x[1], .width = x[2], .channels = x[3],
-                     .filters = w[0], .kernel_height = w[1], .kernel_width = w[2],
-                     .depth = w[3], .out_height = y[1], .out_width = y[2],
-                     .groups = node_int(call->node, groups), .out = call->out[0]};
+    struct conv c = {.images = x[0],
+                     .height = x[1],
+                     .width = x[2],
+                     .channels = x[3],
+                     .filters = w[0],
+                     .kernel_height = w[1],
+                     .kernel_width = w[2],
+                     .depth = w[3],
+                     .out_height = y[1],
+                     .out_width = y[2],
+                     .groups = node_int(call->node, groups),
+                     .out = call->out[0]};
     memcpy(c.stride, stride, sizeof c.stride);
     c.pad[0] = pad[0];
     c.pad[1] = pad[2];
@@ -38,8 +46,7 @@ struct tap { /* element offsets of one pair of pixels and one filter tap */
 };
 typedef void tap_body(const struct conv *c, struct tap tap);
 
-static void for_taps(const struct conv *c, int64_t image, int64_t row, int64_t col,
-                     tap_body *body)
+static void for_taps(const struct conv *c, int64_t image, int64_t row, int64_t col, tap_body *body)
 {
     for (int64_t i = 0; i < c->kernel_height; i++)
         for (int64_t j = 0; j < c->kernel_width; j++) {
@@ -107,8 +114,8 @@ static void filter_tap(const struct conv *c, struct tap tap)
 
 void interpret_conv2d(const struct interp_call *call)
 {
-    struct conv c = describe(call, call_type(call, 0)->dims, call_type(call, 1)->dims,
-                             call_result(call)->dims);
+    struct conv c =
+        describe(call, call_type(call, 0)->dims, call_type(call, 1)->dims, call_result(call)->dims);
     int64_t size = c.kernel_height * c.kernel_width * c.depth;
     double *turned = calloc((size_t)(size * c.filters + 1), sizeof *turned);
     if (!turned)
@@ -124,8 +131,8 @@ void interpret_conv2d(const struct interp_call *call)
 
 void interpret_conv2d_input(const struct interp_call *call)
 {
-    struct conv c = describe(call, call_result(call)->dims, call_type(call, 0)->dims,
-                             call_type(call, 1)->dims);
+    struct conv c =
+        describe(call, call_result(call)->dims, call_type(call, 0)->dims, call_type(call, 1)->dims);
     c.w = call->in[0];
     c.dy = call->in[1];
     for_pixels(&c, input_tap);
@@ -133,8 +140,8 @@ void interpret_conv2d_input(const struct interp_call *call)
 
 void interpret_conv2d_filter(const struct interp_call *call)
 {
-    struct conv c = describe(call, call_type(call, 0)->dims, call_result(call)->dims,
-                             call_type(call, 1)->dims);
+    struct conv c =
+        describe(call, call_type(call, 0)->dims, call_result(call)->dims, call_type(call, 1)->dims);
     c.x = call->in[0];
     c.dy = call->in[1];
     for_pixels(&c, filter_tap);

@@ -109,11 +109,11 @@ static double element_red(struct demand *d, const struct node *node, int64_t fla
 
 /* --- sources and index maps --- */
 
-#define LEAF(op) \
+#define LEAF(op)                                                                              \
     double element_##op(struct demand *d, const struct node *node, int result, int64_t index) \
-    { \
-        (void)d, (void)result, (void)index; \
-        fatal(INTERNAL, "a leaf was not provided", node->results[0].name); \
+    {                                                                                         \
+        (void)d, (void)result, (void)index;                                                   \
+        fatal(INTERNAL, "a leaf was not provided", node->results[0].name);                    \
     }
 LEAF(param)
 LEAF(weight)
@@ -217,16 +217,12 @@ double element_gather(struct demand *d, const struct node *node, int result, int
 
 /* --- all --- */
 
-static double element_structured(struct demand *d, const struct node *node, int result,
-                                 int64_t index)
-{
-    switch (node->op) {
-#define OP(name, ...) \
-    case OP_##name: return element_##name(d, node, result, index);
+typedef double element_function(struct demand *d, const struct node *node, int result,
+                                int64_t index);
+static element_function *const structured[OP_COUNT] = {
+#define OP(name, ...) [OP_##name] = element_##name,
 #include "ir/ops.def"
-    default: return 0;
-    }
-}
+};
 
 double demand(struct demand *d, const struct value *value, int64_t index)
 {
@@ -245,7 +241,7 @@ double demand(struct demand *d, const struct value *value, int64_t index)
     else if (op_info(node->op)->kind == KIND_RED)
         number = element_red(d, node, index);
     else
-        number = element_structured(d, node, value->result, index);
+        number = structured[node->op](d, node, value->result, index);
     d->depth--;
     interp_round(d->mode, value->type.dtype, &number, 1);
     memo_store(&d->memo, key, index, number);

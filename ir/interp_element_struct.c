@@ -29,7 +29,8 @@ double element_matmul(struct demand *d, const struct node *node, int result, int
 double element_scatter_add(struct demand *d, const struct node *node, int result, int64_t flat)
 {
     const struct type *type = &node->results[result].type;
-    int64_t run = type_elements(type) / type->dims[0], ids = type_elements(&node->operands[0]->type);
+    int64_t run = type_elements(type) / type->dims[0],
+            ids = type_elements(&node->operands[0]->type);
     double sum = 0;
     for (int64_t i = 0; i < ids; i++)
         if (clamp_index(demand_operand(d, node, 0, i), type->dims[0]) == flat / run)
@@ -49,7 +50,11 @@ static struct taps describe(const struct node *node, const struct type *x, const
                             const struct type *y)
 {
     int count;
-    return (struct taps){x, w, y, node_list(node, stride, &count), node_list(node, pad, &count),
+    return (struct taps){x,
+                         w,
+                         y,
+                         node_list(node, stride, &count),
+                         node_list(node, pad, &count),
                          w->dims[0] / node_int(node, groups)};
 }
 
@@ -138,8 +143,8 @@ static double score(struct demand *d, const struct node *node, const int64_t *q,
 {
     const struct type *tq = &node->operands[0]->type, *tk = &node->operands[1]->type;
     int64_t first = node_int(node, cached) ? (int64_t)demand_operand(d, node, 3, q[0]) : 0;
-    int64_t position = slot_position(node_int(node, ring), tk->dims[1], slot,
-                                     first + tq->dims[1] - 1);
+    int64_t position =
+        slot_position(node_int(node, ring), tk->dims[1], slot, first + tq->dims[1] - 1);
     double sum = 0;
     if (!key_visible(node, first + q[1], position))
         return -INFINITY;

@@ -14,15 +14,15 @@ struct ew_operands {
     int64_t step[4];
 };
 
-#define EW(name, arity, rule, flops, expression, ...) \
+#define EW(name, arity, rule, flops, expression, ...)                              \
     static void loop_##name(double *y, const struct ew_operands *o, int64_t count) \
-    { \
-        for (int64_t i = 0; i < count; i++) { \
-            const double a = o->a[i * o->step[0]], b = o->b[i * o->step[1]]; \
-            const double c = o->c[i * o->step[2]], d = o->d[i * o->step[3]]; \
-            (void)a, (void)b, (void)c, (void)d; \
-            y[i] = expression; \
-        } \
+    {                                                                              \
+        for (int64_t i = 0; i < count; i++) {                                      \
+            const double a = o->a[i * o->step[0]], b = o->b[i * o->step[1]];       \
+            const double c = o->c[i * o->step[2]], d = o->d[i * o->step[3]];       \
+            (void)a, (void)b, (void)c, (void)d;                                    \
+            y[i] = expression;                                                     \
+        }                                                                          \
     }
 #include "ir/ops.def"
 
@@ -60,21 +60,21 @@ void interp_ew(const struct interp_call *call)
 /* --- reductions --- */
 
 /* Takes `count` elements in steps of `stride` into the accumulator; `first` is the flat index. */
-#define RED(name, parts, result, identity, lift, combine, ...) \
-    static void run_##name(double *p, const double *x, int64_t count, int64_t stride, \
-                           int64_t first) \
-    { \
-        double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]; \
-        for (int64_t n = 0; n < count; n++) { \
-            const double a = x[n * stride], i = (double)(first + n); \
-            (void)a, (void)i; \
-            const double lifted[4] = {UNPACK lift}; \
+#define RED(name, parts, result, identity, lift, combine, ...)                           \
+    static void run_##name(double *p, const double *x, int64_t count, int64_t stride,    \
+                           int64_t first)                                                \
+    {                                                                                    \
+        double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];                               \
+        for (int64_t n = 0; n < count; n++) {                                            \
+            const double a = x[n * stride], i = (double)(first + n);                     \
+            (void)a, (void)i;                                                            \
+            const double lifted[4] = {UNPACK lift};                                      \
             const double q0 = lifted[0], q1 = lifted[1], q2 = lifted[2], q3 = lifted[3]; \
-            (void)q0, (void)q1, (void)q2, (void)q3; \
-            const double tuple[4] = {UNPACK combine}; \
-            p0 = tuple[0], p1 = tuple[1], p2 = tuple[2], p3 = tuple[3]; \
-        } \
-        p[0] = p0, p[1] = p1, p[2] = p2, p[3] = p3; \
+            (void)q0, (void)q1, (void)q2, (void)q3;                                      \
+            const double tuple[4] = {UNPACK combine};                                    \
+            p0 = tuple[0], p1 = tuple[1], p2 = tuple[2], p3 = tuple[3];                  \
+        }                                                                                \
+        p[0] = p0, p[1] = p1, p[2] = p2, p[3] = p3;                                      \
     }
 #include "ir/ops.def"
 

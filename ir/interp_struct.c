@@ -101,8 +101,8 @@ void interpret_update(const struct interp_call *call)
             int64_t slot = (int64_t)call->in[2][b] + i;
             slot = ring && slot >= 0 ? slot % slots : slot;
             if (slot >= 0 && slot < slots && run)
-                memcpy(call->out[0] + (b * slots + slot) * run,
-                       call->in[1] + (b * chunk + i) * run, (size_t)run * sizeof(double));
+                memcpy(call->out[0] + (b * slots + slot) * run, call->in[1] + (b * chunk + i) * run,
+                       (size_t)run * sizeof(double));
         }
 }
 

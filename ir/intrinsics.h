@@ -14,15 +14,15 @@ __attribute__((unused)) static const double m_infinity = INFINITY;
 __attribute__((unused)) static const double m_last = 2147483647; /* after every index */
 
 /* Each intrinsic with two parameters, so that one expansion serves both arities. */
-#define INTRINSIC_1(name, expression) \
+#define INTRINSIC_1(name, expression)                    \
     __attribute__((unused)) static double name(double a) \
-    { \
-        return expression; \
+    {                                                    \
+        return expression;                               \
     }
-#define INTRINSIC_2(name, expression) \
+#define INTRINSIC_2(name, expression)                              \
     __attribute__((unused)) static double name(double a, double b) \
-    { \
-        return expression; \
+    {                                                              \
+        return expression;                                         \
     }
 #define INTRINSIC(name, arity, expression) INTRINSIC_##arity(name, (expression))
 #include "ir/intrinsics.def"

@@ -53,8 +53,9 @@ static void start_line(struct lexer *lexer)
 
 static int hex_digit(char c)
 {
-    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10
-                                                                            : -1;
+    return isdigit((unsigned char)c)    ? c - '0'
+           : isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10
+                                        : -1;
 }
 
 /* One character of a string, after a backslash: returns how many bytes it took, 0 if wrong. */

@@ -8,41 +8,41 @@
 
 #include <string.h>
 
-#define EW(name, arity, rule, flops, expression, ...) \
+#define EW(name, arity, rule, flops, expression, ...)                      \
     static double reference_##name(double a, double b, double c, double d) \
-    { \
-        (void)a, (void)b, (void)c, (void)d; \
-        return expression; \
+    {                                                                      \
+        (void)a, (void)b, (void)c, (void)d;                                \
+        return expression;                                                 \
     }
 #include "ir/ops.def"
 
 /* Tuples stand in parentheses: UNPACK (p0, p1) is their list, TEXT (p0, p1) its text. */
 #define TEXT(...) #__VA_ARGS__
-#define RED(name, parts, result, identity, lift, combine, finish, ...) \
-    static void identity_##name(double *p) \
-    { \
-        const double tuple[] = {UNPACK identity}; \
-        memcpy(p, tuple, sizeof tuple); \
-    } \
-    static void lift_##name(double *p, double a, double i) \
-    { \
-        (void)a, (void)i; \
-        const double tuple[] = {UNPACK lift}; \
-        memcpy(p, tuple, sizeof tuple); \
-    } \
-    static void combine_##name(double *p, const double *q) \
-    { \
-        const double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]; \
-        const double q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3]; \
+#define RED(name, parts, result, identity, lift, combine, finish, ...)                  \
+    static void identity_##name(double *p)                                              \
+    {                                                                                   \
+        const double tuple[] = {UNPACK identity};                                       \
+        memcpy(p, tuple, sizeof tuple);                                                 \
+    }                                                                                   \
+    static void lift_##name(double *p, double a, double i)                              \
+    {                                                                                   \
+        (void)a, (void)i;                                                               \
+        const double tuple[] = {UNPACK lift};                                           \
+        memcpy(p, tuple, sizeof tuple);                                                 \
+    }                                                                                   \
+    static void combine_##name(double *p, const double *q)                              \
+    {                                                                                   \
+        const double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];                        \
+        const double q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3];                        \
         (void)p0, (void)p1, (void)p2, (void)p3, (void)q0, (void)q1, (void)q2, (void)q3; \
-        const double tuple[] = {UNPACK combine}; \
-        memcpy(p, tuple, sizeof tuple); \
-    } \
-    static double finish_##name(const double *p) \
-    { \
-        const double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3]; \
-        (void)p0, (void)p1, (void)p2, (void)p3; \
-        return UNPACK finish; \
+        const double tuple[] = {UNPACK combine};                                        \
+        memcpy(p, tuple, sizeof tuple);                                                 \
+    }                                                                                   \
+    static double finish_##name(const double *p)                                        \
+    {                                                                                   \
+        const double p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];                        \
+        (void)p0, (void)p1, (void)p2, (void)p3;                                         \
+        return UNPACK finish;                                                           \
     }
 #include "ir/ops.def"
 
@@ -58,18 +58,42 @@
 
 static const struct op_info infos[] = {
 #define EW(row, arity, type_rule, cost, text, points, grad_a, grad_b, grad_c) \
-    {.name = #row, .kind = KIND_EW, .operands_min = arity, .operands_max = arity, .results = 1, \
-     .flops = cost, .rule = RULE_##type_rule, .expression = #text, .golden = points, \
-     .gradient = {grad_a, grad_b, grad_c}, .reference = reference_##row},
+    {.name = #row,                                                            \
+     .kind = KIND_EW,                                                         \
+     .operands_min = arity,                                                   \
+     .operands_max = arity,                                                   \
+     .results = 1,                                                            \
+     .flops = cost,                                                           \
+     .rule = RULE_##type_rule,                                                \
+     .expression = #text,                                                     \
+     .golden = points,                                                        \
+     .gradient = {grad_a, grad_b, grad_c},                                    \
+     .reference = reference_##row},
 #define RED(row, tuple, type_result, first, element, both, last, cost, grad) \
-    {.name = #row, .kind = KIND_RED, .operands_min = 1, .operands_max = 1, .results = 1, \
-     .flops = cost, .gradient = {grad, "-", "-"}, .parts = tuple, \
-     .index_result = RESULT_##type_result, .identity = TEXT first, .lift = TEXT element, \
-     .combine = TEXT both, .finish = TEXT last, .red_identity = identity_##row, \
-     .red_lift = lift_##row, .red_combine = combine_##row, .red_finish = finish_##row},
+    {.name = #row,                                                           \
+     .kind = KIND_RED,                                                       \
+     .operands_min = 1,                                                      \
+     .operands_max = 1,                                                      \
+     .results = 1,                                                           \
+     .flops = cost,                                                          \
+     .gradient = {grad, "-", "-"},                                           \
+     .parts = tuple,                                                         \
+     .index_result = RESULT_##type_result,                                   \
+     .identity = TEXT first,                                                 \
+     .lift = TEXT element,                                                   \
+     .combine = TEXT both,                                                   \
+     .finish = TEXT last,                                                    \
+     .red_identity = identity_##row,                                         \
+     .red_lift = lift_##row,                                                 \
+     .red_combine = combine_##row,                                           \
+     .red_finish = finish_##row},
 #define OP(row, least, most, count, flag) \
-    {.name = #row, .kind = KIND_OP, .operands_min = least, .operands_max = most, \
-     .results = count, .flags = FLAGS_##flag},
+    {.name = #row,                        \
+     .kind = KIND_OP,                     \
+     .operands_min = least,               \
+     .operands_max = most,                \
+     .results = count,                    \
+     .flags = FLAGS_##flag},
 #include "ir/ops.def"
 };
 

@@ -239,8 +239,7 @@ static void check_types(const struct node *node, struct location at)
     for (int i = 0; i < op_info(node->op)->results; i++) {
         const struct type *type = &node->results[i].type;
         if (type->dtype != types[i].dtype || !type_same_dims(type, &types[i]))
-            fatal_at(at, IR_TYPE, op_info(node->op)->name, shape_text(&types[i]),
-                     shape_text(type));
+            fatal_at(at, IR_TYPE, op_info(node->op)->name, shape_text(&types[i]), shape_text(type));
     }
 }
 

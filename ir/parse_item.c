@@ -80,7 +80,7 @@ struct place parse_place(struct lexer *lexer)
     static const struct {
         const char *word;
         enum place_kind kind;
-    } kinds[] = {{"none", PLACE_NONE}, {"reg", PLACE_REG}, {"view", PLACE_VIEW},
+    } kinds[] = {{"none", PLACE_NONE}, {"reg", PLACE_REG},  {"view", PLACE_VIEW},
                  {"a", PLACE_ARENA},   {"w", PLACE_WEIGHT}, {"c", PLACE_CONSTANT}};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (!lexer_take(lexer, kinds[i].word))

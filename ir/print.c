@@ -50,9 +50,8 @@ static void print_location(struct printer *p, struct location location)
 {
     const struct source *source = diag_source(location.file);
     if (source)
-        str_printf(&p->out, " !%u:%u:%u",
-                   (unsigned)(uintptr_t)map_get(&p->files, source->name), location.line,
-                   location.column);
+        str_printf(&p->out, " !%u:%u:%u", (unsigned)(uintptr_t)map_get(&p->files, source->name),
+                   location.line, location.column);
 }
 
 static void print_place(struct printer *p, struct place place)

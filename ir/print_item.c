@@ -65,8 +65,7 @@ void print_attributes(struct str *out, const struct attributes *attributes)
 
 void print_base64(struct str *out, const unsigned char *bytes, size_t size)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < size; i += 3) {
         size_t rest = size - i;
         uint32_t bits = (uint32_t)bytes[i] << 16;

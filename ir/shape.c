@@ -185,8 +185,7 @@ static void shape_red(const struct shape_call *call, const struct op_info *info)
         dims[i] = type->dims[i];
     for (int i = 0; i < count; i++) {
         if (axes[i] >= type->rank || (i && axes[i] <= axes[i - 1]))
-            fatal_at(call->location, SHAPE_AXIS, call->name, (long long)axes[i],
-                     shape_text(type));
+            fatal_at(call->location, SHAPE_AXIS, call->name, (long long)axes[i], shape_text(type));
         dims[axes[i]] = 1;
     }
     shape_result(call, 0, info->index_result ? DTYPE_i32 : type->dtype, type->rank, dims);
@@ -194,15 +193,10 @@ static void shape_red(const struct shape_call *call, const struct op_info *info)
 
 /* --- all --- */
 
-static void shape_structured(const struct shape_call *call)
-{
-    switch (call->op) {
-#define OP(name, ...) \
-    case OP_##name: shape_##name(call); break;
+static void (*const shape_structured[OP_COUNT])(const struct shape_call *call) = {
+#define OP(name, ...) [OP_##name] = shape_##name,
 #include "ir/ops.def"
-    default: break;
-    }
-}
+};
 
 void infer_types(enum op op, struct value *const *operands, int count,
                  const struct attributes *attributes, struct location location,
@@ -218,5 +212,5 @@ void infer_types(enum op op, struct value *const *operands, int count,
     else if (info->kind == KIND_RED)
         shape_red(&call, info);
     else
-        shape_structured(&call);
+        shape_structured[op](&call);
 }

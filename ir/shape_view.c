@@ -80,8 +80,7 @@ void shape_transpose(const struct shape_call *call)
     int64_t dims[MAX_RANK];
     for (int i = 0; i < type->rank; i++) {
         if (perm[i] >= type->rank || seen[perm[i]])
-            fatal_at(call->location, SHAPE_AXIS, call->name, (long long)perm[i],
-                     shape_text(type));
+            fatal_at(call->location, SHAPE_AXIS, call->name, (long long)perm[i], shape_text(type));
         seen[perm[i]] = true;
         dims[i] = type->dims[perm[i]];
     }

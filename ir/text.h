@@ -23,8 +23,15 @@ void print_base64(struct str *out, const unsigned char *bytes, size_t size);
 
 /* --- parsing (lexer.c) --- */
 
-enum token_kind { TOKEN_END, TOKEN_LINE, TOKEN_WORD, TOKEN_STRING, TOKEN_NUMBER, TOKEN_VALUE,
-                  TOKEN_PUNCTUATION };
+enum token_kind {
+    TOKEN_END,
+    TOKEN_LINE,
+    TOKEN_WORD,
+    TOKEN_STRING,
+    TOKEN_NUMBER,
+    TOKEN_VALUE,
+    TOKEN_PUNCTUATION
+};
 
 /*
  * WORD: a name. VALUE: % and a name; text is without the sigil. NUMBER: digits and what makes

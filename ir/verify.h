@@ -9,8 +9,8 @@ struct verifier {
     const struct function *function; /* NULL for leaves */
     const char *after;               /* the pass */
     bool user_text;
-    bool *defined;                   /* by value id: stands before the current node */
-    struct arena *arena;             /* of this check */
+    bool *defined;       /* by value id: stands before the current node */
+    struct arena *arena; /* of this check */
 };
 
 /* Fatal: the rule that a value (NULL: the function) breaks. */

@@ -49,8 +49,7 @@ static bool same_reduction(const struct node *x, const struct node *y)
     int x_count, y_count;
     const int64_t *x_axes = node_list(x, axes, &x_count);
     const int64_t *y_axes = node_list(y, axes, &y_count);
-    return x_count == y_count &&
-           memcmp(x_axes, y_axes, (size_t)x_count * sizeof *x_axes) == 0 &&
+    return x_count == y_count && memcmp(x_axes, y_axes, (size_t)x_count * sizeof *x_axes) == 0 &&
            type_same_dims(&x->operands[0]->type, &y->operands[0]->type);
 }
 
@@ -60,8 +59,7 @@ static bool same_product(const struct node *x, const struct node *y)
            type_same_dims(&x->results[0].type, &y->results[0].type);
 }
 
-static void check_heavy_node(const struct verifier *v, struct group *group,
-                             const struct node *node)
+static void check_heavy_node(const struct verifier *v, struct group *group, const struct node *node)
 {
     enum skeleton skeleton = group->kernel->skeleton;
     bool product = skeleton == SKELETON_matmul || skeleton == SKELETON_gemv;
@@ -83,8 +81,7 @@ static void check_heavy_node(const struct verifier *v, struct group *group,
 static bool fits_rows(const struct group *group, const struct type *type)
 {
     const struct type *domain = &group->reduced->operands[0]->type;
-    return type_same_dims(type, domain) ||
-           type_same_dims(type, &group->reduced->results[0].type);
+    return type_same_dims(type, domain) || type_same_dims(type, &group->reduced->results[0].type);
 }
 
 static void check_live_out(const struct verifier *v, const struct group *group,

@@ -67,8 +67,8 @@ static void set_values(struct arena *arena, struct attributes *attributes, const
     attributes_set_list(arena, attributes, ATTRIBUTE_values, values, (int)count);
 }
 
-static void set_blob(struct module *module, struct attributes *attributes,
-                     const struct type *type, const double *numbers)
+static void set_blob(struct module *module, struct attributes *attributes, const struct type *type,
+                     const double *numbers)
 {
     unsigned char *bytes = calloc(type_bytes(type) + 1, 1);
     if (!bytes)

@@ -66,8 +66,8 @@ static struct value *mean_of(struct gradient *g, const struct node *node, struct
 }
 
 /* What terms call besides ops; NULL if `name` is none of them. */
-static struct value *evaluate_special(struct gradient *g, const struct node *node,
-                                      const char *name, struct value *const *x)
+static struct value *evaluate_special(struct gradient *g, const struct node *node, const char *name,
+                                      struct value *const *x)
 {
     const struct type *type = &node->operands[0]->type;
     if (strcmp(name, "expand") == 0)
@@ -121,16 +121,11 @@ static void differentiate_row(struct gradient *g, const struct node *node, struc
     }
 }
 
-static void differentiate_structured(struct gradient *g, const struct node *node,
-                                     struct value *dy)
-{
-    switch (node->op) {
-#define OP(name, ...) \
-    case OP_##name: gradient_##name(g, node, dy); break;
+typedef void gradient_function(struct gradient *g, const struct node *node, struct value *dy);
+static gradient_function *const structured_gradients[OP_COUNT] = {
+#define OP(name, ...) [OP_##name] = gradient_##name,
 #include "ir/ops.def"
-    default: break;
-    }
-}
+};
 
 /* --- the sweep --- */
 
@@ -171,7 +166,7 @@ static void differentiate(struct gradient *g, const struct node *node)
     g->b.scope = node->scope;
     name_adjoint(g, &node->results[0], dy);
     if (op_info(node->op)->kind == KIND_OP)
-        differentiate_structured(g, node, dy);
+        structured_gradients[node->op](g, node, dy);
     else
         differentiate_row(g, node, dy);
 }

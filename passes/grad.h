@@ -5,10 +5,10 @@
 #include "ir/build.h"
 
 struct gradient {
-    struct builder b;        /* location and scope: of the node that is differentiated */
-    struct value **adjoint;  /* by id of a value of the forward body: d loss / d value, or NULL */
-    bool *wanted;            /* by id: a float that depends on a trained weight */
-    uint32_t count;          /* of ids in both */
+    struct builder b;       /* location and scope: of the node that is differentiated */
+    struct value **adjoint; /* by id of a value of the forward body: d loss / d value, or NULL */
+    bool *wanted;           /* by id: a float that depends on a trained weight */
+    uint32_t count;         /* of ids in both */
 };
 
 /* The gradient with respect to operand i of a node is needed. */

@@ -42,8 +42,7 @@ static struct value *visible(struct gradient *g, const struct parts *p, const st
         seen = build_binary(&g->b, OP_le, key, query);
     if (!window)
         return seen;
-    query = build_binary(&g->b, OP_sub, query,
-                         build_constant(&g->b, DTYPE_i32, (double)window));
+    query = build_binary(&g->b, OP_sub, query, build_constant(&g->b, DTYPE_i32, (double)window));
     struct value *near = build_binary(&g->b, OP_gt, key, query);
     return seen ? build_binary(&g->b, OP_and, seen, near) : near;
 }
@@ -64,12 +63,11 @@ static struct value *weights(struct gradient *g, const struct parts *p, const st
     struct value *scores = build_matmul(b, p->q, p->k, false, true);
     scores = build_binary(b, OP_mul, scores, build_constant(b, dtype, node_real(node, scale)));
     if (node_int(node, biased))
-        scores = build_binary(b, OP_add, scores,
-                              repeat(g, p, node->operands[node->operand_count - 1]));
+        scores =
+            build_binary(b, OP_add, scores, repeat(g, p, node->operands[node->operand_count - 1]));
     struct value *seen = visible(g, p, node);
     if (seen)
-        scores = build_select(b, repeat(g, p, seen), scores,
-                              build_constant(b, dtype, -INFINITY));
+        scores = build_select(b, repeat(g, p, seen), scores, build_constant(b, dtype, -INFINITY));
     const struct type *type = &scores->type;
     struct value *total = build_reduce(b, OP_logsumexp, scores, (int64_t[]){3}, 1);
     struct value *none = build_binary(b, OP_eq, total, build_constant(b, dtype, -INFINITY));
@@ -95,29 +93,33 @@ static void add_gradients(struct gradient *g, const struct parts *p, const struc
     struct value *probability = weights(g, p, node);
     const struct type *type = &probability->type;
     struct value *dp = build_matmul(b, p->dy, p->v, false, true);
-    struct value *mean = build_reduce(b, OP_sum, build_binary(b, OP_mul, probability, dp),
-                                      (int64_t[]){3}, 1);
+    struct value *mean =
+        build_reduce(b, OP_sum, build_binary(b, OP_mul, probability, dp), (int64_t[]){3}, 1);
     mean = build_broadcast(b, mean, type->rank, type->dims);
     struct value *ds = build_binary(b, OP_mul, probability, build_binary(b, OP_sub, dp, mean));
     add_bias_gradient(g, p, node, ds);
-    ds = build_binary(b, OP_mul, ds,
-                      build_constant(b, p->q->type.dtype, node_real(node, scale)));
+    ds = build_binary(b, OP_mul, ds, build_constant(b, p->q->type.dtype, node_real(node, scale)));
     if (gradient_wanted(g, node, 0))
-        gradient_add(g, node, 0, by_row(g, p, build_matmul(b, ds, p->k, false, false), p->queries,
-                                        p->heads));
+        gradient_add(g, node, 0,
+                     by_row(g, p, build_matmul(b, ds, p->k, false, false), p->queries, p->heads));
     if (gradient_wanted(g, node, 1))
-        gradient_add(g, node, 1, by_row(g, p, build_matmul(b, ds, p->q, true, false), p->slots,
-                                        p->groups));
+        gradient_add(g, node, 1,
+                     by_row(g, p, build_matmul(b, ds, p->q, true, false), p->slots, p->groups));
     if (gradient_wanted(g, node, 2))
-        gradient_add(g, node, 2, by_row(g, p, build_matmul(b, probability, p->dy, true, false),
-                                        p->slots, p->groups));
+        gradient_add(
+            g, node, 2,
+            by_row(g, p, build_matmul(b, probability, p->dy, true, false), p->slots, p->groups));
 }
 
 void gradient_attention(struct gradient *g, const struct node *node, struct value *dy)
 {
     const struct type *q = &node->operands[0]->type, *k = &node->operands[1]->type;
-    struct parts p = {.batch = q->dims[0], .queries = q->dims[1], .heads = q->dims[2],
-                      .slots = k->dims[1], .groups = k->dims[2], .size = q->dims[3]};
+    struct parts p = {.batch = q->dims[0],
+                      .queries = q->dims[1],
+                      .heads = q->dims[2],
+                      .slots = k->dims[1],
+                      .groups = k->dims[2],
+                      .size = q->dims[3]};
     if (node_int(node, cached))
         fatal_at(node->location, GRAD_MISSING, "attention over a cache");
     p.q = by_group(g, &p, node->operands[0]);

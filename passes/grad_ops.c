@@ -6,10 +6,10 @@
 /* --- what has no gradient --- */
 
 /* Sources and leaves: nothing before them. */
-#define NOTHING(name) \
+#define NOTHING(name)                                                                   \
     void gradient_##name(struct gradient *g, const struct node *node, struct value *dy) \
-    { \
-        (void)g, (void)node, (void)dy; \
+    {                                                                                   \
+        (void)g, (void)node, (void)dy;                                                  \
     }
 NOTHING(param)
 NOTHING(weight)
@@ -18,11 +18,11 @@ NOTHING(const)
 NOTHING(iota)
 NOTHING(positions)
 
-#define REFUSED(op) \
+#define REFUSED(op)                                                                   \
     void gradient_##op(struct gradient *g, const struct node *node, struct value *dy) \
-    { \
-        (void)g, (void)dy; \
-        fatal_at(node->location, GRAD_MISSING, #op); \
+    {                                                                                 \
+        (void)g, (void)dy;                                                            \
+        fatal_at(node->location, GRAD_MISSING, #op);                                  \
     }
 REFUSED(conv2d_input)
 REFUSED(conv2d_filter)

@@ -61,9 +61,8 @@ struct rewriter *rewriter_create(struct arena *arena)
 
 static bool is_scalar_constant(const struct value *value)
 {
-    return value->node->op == OP_const && value->type.rank == 0 &&
-           !node_text(value->node, blob) && !attributes_find(&value->node->attributes,
-                                                             ATTRIBUTE_values);
+    return value->node->op == OP_const && value->type.rank == 0 && !node_text(value->node, blob) &&
+           !attributes_find(&value->node->attributes, ATTRIBUTE_values);
 }
 
 static bool match_name(struct match *m, const char *name, struct value *value)
@@ -98,8 +97,8 @@ static bool match_value(struct match *m, const struct term *term, struct value *
            match_call(m, term, value->node->operands, value->node->operand_count);
 }
 
-static bool match_in_order(struct match *m, const struct term *term,
-                           struct value *const *operands, int count)
+static bool match_in_order(struct match *m, const struct term *term, struct value *const *operands,
+                           int count)
 {
     for (int i = 0; i < count; i++)
         if (!match_value(m, term->arguments[i], operands[i]))

@@ -15,8 +15,7 @@ static struct value *operand_of(const struct value *value, int i)
 
 /* --- reshape, transpose, broadcast --- */
 
-static struct value *simplify_reshape(struct builder *b, const struct type *type,
-                                      struct value *x)
+static struct value *simplify_reshape(struct builder *b, const struct type *type, struct value *x)
 {
     if (type_same_dims(type, &x->type))
         return x;
@@ -39,8 +38,7 @@ static bool keeps_order(const struct type *type, const int64_t *perm)
     return true;
 }
 
-static struct value *simplify_transpose(struct builder *b, const struct node *node,
-                                        struct value *x)
+static struct value *simplify_transpose(struct builder *b, const struct node *node, struct value *x)
 {
     int rank;
     int64_t composed[MAX_RANK];
@@ -56,8 +54,7 @@ static struct value *simplify_transpose(struct builder *b, const struct node *no
     return build_transpose(b, operand_of(x, 0), composed);
 }
 
-static struct value *simplify_broadcast(struct builder *b, const struct type *type,
-                                        struct value *x)
+static struct value *simplify_broadcast(struct builder *b, const struct type *type, struct value *x)
 {
     if (type_same_dims(type, &x->type))
         return x;
@@ -271,7 +268,7 @@ struct value *simplify_repeats(struct builder *b, const struct node *node,
     }
     if (type_elements(&source->type) >= type_elements(type))
         return NULL;
-    struct value *value = &build_node(b, node->op, sources, node->operand_count,
-                                      node->attributes, NULL)->results[0];
+    struct value *value =
+        &build_node(b, node->op, sources, node->operand_count, node->attributes, NULL)->results[0];
     return build_broadcast(b, value, type->rank, type->dims);
 }

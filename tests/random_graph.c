@@ -394,7 +394,8 @@ static void step_conv(struct graph *g)
 {
     struct arena *arena = g->b.module->arena;
     struct attributes attributes = {0};
-    int64_t groups = 1 + draw(g, 2), in = groups * (1 + draw(g, 2)), out = groups * (1 + draw(g, 3));
+    int64_t groups = 1 + draw(g, 2), in = groups * (1 + draw(g, 2)),
+            out = groups * (1 + draw(g, 3));
     int64_t x[] = {1 + draw(g, 2), 5 + draw(g, 3), 4 + draw(g, 4), in};
     int64_t w[] = {out, 1 + draw(g, 3), 1 + draw(g, 3), in / groups};
     int64_t stride[] = {1 + draw(g, 2), 1 + draw(g, 2)};
@@ -402,8 +403,7 @@ static void step_conv(struct graph *g)
     attributes_set_list(arena, &attributes, ATTRIBUTE_stride, stride, 2);
     attributes_set_list(arena, &attributes, ATTRIBUTE_pad, pad, 4);
     attributes_set_int(arena, &attributes, ATTRIBUTE_groups, groups);
-    struct value *operands[] = {refill(g, pick_filled(g), 4, x),
-                                refill(g, pick_filled(g), 4, w)};
+    struct value *operands[] = {refill(g, pick_filled(g), 4, x), refill(g, pick_filled(g), 4, w)};
     struct value *y = &build_node(&g->b, OP_conv2d, operands, 2, attributes, NULL)->results[0];
     keep(g, binary(g, OP_mul, y, number(g, 0.25)));
 }
@@ -476,10 +476,9 @@ static void step_twice(struct graph *g)
 
 typedef void graph_step(struct graph *g);
 static graph_step *const smooth_steps[] = {
-    step_smooth_unary, step_smooth_unary, step_smooth_binary, step_smooth_binary,
-    step_reshape,      step_transpose,    step_broadcast,     step_slice,
-    step_concat,       step_pad,          step_gather,        step_reduce,
-    step_reduce,       step_matmul,       step_twice};
+    step_smooth_unary, step_smooth_unary, step_smooth_binary, step_smooth_binary, step_reshape,
+    step_transpose,    step_broadcast,    step_slice,         step_concat,        step_pad,
+    step_gather,       step_reduce,       step_reduce,        step_matmul,        step_twice};
 static graph_step *const structured_steps[] = {step_conv, step_attention, step_along_axis,
                                                step_update};
 
@@ -532,7 +531,8 @@ struct module *random_graph(struct arena *arena, uint64_t seed,
     }
     for (int i = 0; i < 3; i++) {
         static const char *const names[] = {"first", "second", "third"};
-        build_output(&g.b, names[i], g.pool[(g.count + g.count - 1 - 3 * i - draw(&g, 3)) % g.count]);
+        build_output(&g.b, names[i],
+                     g.pool[(g.count + g.count - 1 - 3 * i - draw(&g, 3)) % g.count]);
     }
     return module;
 }

@@ -10,10 +10,10 @@
 #include "ir/ir.h"
 
 struct random_options {
-    int nodes;         /* about how many steps are taken */
-    bool smooth;       /* only what is differentiable; a weight or two and an output `loss` */
-    bool structured;   /* convolutions, attention, sorts, updates too */
-    int64_t elements;  /* largest tensor; 0 = 2,000 */
+    int nodes;        /* about how many steps are taken */
+    bool smooth;      /* only what is differentiable; a weight or two and an output `loss` */
+    bool structured;  /* convolutions, attention, sorts, updates too */
+    int64_t elements; /* largest tensor; 0 = 2,000 */
 };
 
 struct module *random_graph(struct arena *arena, uint64_t seed,

@@ -147,10 +147,8 @@ static struct value *ew_operand(enum op op, int i, bool scalar)
     bool positive = op == OP_log || op == OP_sqrt || op == OP_rsqrt || op == OP_recip ||
                     op == OP_pow || op == OP_div || op == OP_mod;
     if (positive)
-        x = build_binary(&b, OP_add, build_unary(&b, OP_tanh, x), build_constant(&b, DTYPE_f32,
-                                                                                 op == OP_mod && i
-                                                                                     ? 4
-                                                                                     : 1.5));
+        x = build_binary(&b, OP_add, build_unary(&b, OP_tanh, x),
+                         build_constant(&b, DTYPE_f32, op == OP_mod && i ? 4 : 1.5));
     return x;
 }
 
@@ -205,8 +203,7 @@ static void reduction_rows(void **state)
             end(state);
             begin(state);
             struct value *x = weight("x", 3, (int64_t[]){3, 2, 5});
-            double error =
-                check(build_reduce(&b, (enum op)op, x, axes[i], axes[i][1] ? 2 : 1));
+            double error = check(build_reduce(&b, (enum op)op, x, axes[i], axes[i][1] ? 2 : 1));
             if (!(error < 1e-6))
                 fail_msg("%s over axes %d: error %g", info->name, i, error);
         }
@@ -268,7 +265,8 @@ static void products(void **state)
         begin(state);
         bool transa = form & 1, transb = form & 2;
         int rank = form < 4 ? 2 : 3, right = form < 8 ? rank : 2; /* from 8 on: shared */
-        int64_t x[] = {2, transa ? 4 : 3, transa ? 3 : 4}, y[] = {2, transb ? 5 : 4, transb ? 4 : 5};
+        int64_t x[] = {2, transa ? 4 : 3, transa ? 3 : 4},
+                y[] = {2, transb ? 5 : 4, transb ? 4 : 5};
         struct value *product = build_matmul(&b, weight("x", rank, x + 3 - rank),
                                              weight("y", right, y + 3 - right), transa, transb);
         double error = check(product);
@@ -284,7 +282,8 @@ static void convolutions(void **state)
         end(state);
         begin(state);
         int64_t groups = form % 2 + 1;
-        attributes_set_list(arena, &at, ATTRIBUTE_stride, (int64_t[]){1 + form / 2, 1 + form % 3}, 2);
+        attributes_set_list(arena, &at, ATTRIBUTE_stride, (int64_t[]){1 + form / 2, 1 + form % 3},
+                            2);
         attributes_set_list(arena, &at, ATTRIBUTE_pad, (int64_t[]){1, 0, form % 2, 2}, 4);
         attributes_set_int(arena, &at, ATTRIBUTE_groups, groups);
         struct value *operands[] = {weight("x", 4, (int64_t[]){2, 5, 6, 2 * groups}),
@@ -348,8 +347,8 @@ static void random_graphs(void **state)
 {
     int checked = 0;
     for (uint64_t seed = 0; seed < GRAPHS; seed++) {
-        struct random_options options = {.nodes = 4 + (int)(seed % 12), .smooth = true,
-                                         .elements = 200};
+        struct random_options options = {
+            .nodes = 4 + (int)(seed % 12), .smooth = true, .elements = 200};
         end(state);
         arena = arena_create();
         module = random_graph(arena, seed, &options);
@@ -383,8 +382,8 @@ static void a_wrong_gradient_is_caught(void **state)
     struct value *x = weight("x", 2, (int64_t[]){3, 4});
     assert_true(check(build_unary(&b, OP_tanh, x)) < 1e-6);
     struct binding *gradient = find_binding("d.x");
-    gradient->value = build_binary(&b, OP_mul, gradient->value,
-                                   build_constant(&b, DTYPE_f32, 1.001));
+    gradient->value =
+        build_binary(&b, OP_mul, gradient->value, build_constant(&b, DTYPE_f32, 1.001));
     assert_true(gradient_error() > 1e-5);
 }
 

@@ -45,8 +45,8 @@ static void check_elements(struct module *module, enum interp_mode mode, uint64_
                 int64_t at = (int64_t)random_below(&seed, (uint64_t)count);
                 double x = interp_element(module, mode, value, at, provide_leaf, leaves);
                 double y = interp_value(whole, value)[at];
-                bool same = x == y || (isnan(x) && isnan(y)) ||
-                            fabs(x - y) <= 1e-12 * fmax(1, fabs(y));
+                bool same =
+                    x == y || (isnan(x) && isnan(y)) || fabs(x - y) <= 1e-12 * fmax(1, fabs(y));
                 if (!same)
                     fail_msg("%%%s[%lld]: %.17g, not %.17g", value->name, (long long)at, x, y);
             }
@@ -60,8 +60,8 @@ static void elements_equal_tensors(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < GRAPHS; seed++) {
         struct arena *arena = arena_create();
-        struct random_options options = {.nodes = 5 + (int)(seed % 10), .structured = true,
-                                         .elements = 150};
+        struct random_options options = {
+            .nodes = 5 + (int)(seed % 10), .structured = true, .elements = 150};
         check_elements(random_graph(arena, seed, &options), INTERP_EXACT, seed);
         arena_destroy(arena);
     }
@@ -121,7 +121,8 @@ static void products(void **state)
         end(state);
         begin(state);
         bool transa = form & 1, transb = form & 2, shared = form & 4;
-        int64_t xd[] = {2, transa ? 4 : 3, transa ? 3 : 4}, yd[] = {2, transb ? 5 : 4, transb ? 4 : 5};
+        int64_t xd[] = {2, transa ? 4 : 3, transa ? 3 : 4},
+                yd[] = {2, transb ? 5 : 4, transb ? 4 : 5};
         struct value *x = param("x", DTYPE_f32, 3, xd);
         struct value *y = param("y", DTYPE_f32, shared ? 2 : 3, yd + shared);
         double *z = run(build_matmul(&b, x, y, transa, transb), INTERP_EXACT);
@@ -158,7 +159,8 @@ static void convolution(void **state)
     assert_int_equal(height, 2);
     assert_int_equal(width, 6);
     for (int64_t i = 0; i < type_elements(&y->type); i++) {
-        int64_t o = i % 6, col = i / 6 % width, row = i / 6 / width % height, n = i / 6 / width / height;
+        int64_t o = i % 6, col = i / 6 % width, row = i / 6 / width % height,
+                n = i / 6 / width / height;
         double sum = 0;
         for (int64_t r = 0; r < 3; r++)
             for (int64_t c = 0; c < 2; c++)
@@ -238,8 +240,8 @@ static void a_ring_holds_a_window(void **state)
     attributes_set_int(arena, &cached, ATTRIBUTE_cached, 1);
     attributes_set_int(arena, &cached, ATTRIBUTE_ring, 1);
     attributes_set_int(arena, &ring, ATTRIBUTE_ring, 1);
-    struct value *all = &build_node(&b, OP_attention, (struct value *[]){q, k, v}, 3, whole,
-                                    NULL)->results[0];
+    struct value *all =
+        &build_node(&b, OP_attention, (struct value *[]){q, k, v}, 3, whole, NULL)->results[0];
     struct value *keys = build_state(&b, "keys", type_make(DTYPE_f32, 4, cache), ring);
     struct value *values = build_state(&b, "values", type_make(DTYPE_f32, 4, cache), ring);
     keys->node->attributes.count = values->node->attributes.count = 0;
@@ -268,7 +270,8 @@ static void updates_copy_and_states_follow(void **state)
     (void)state;
     struct attributes fill = {0};
     attributes_set_real(arena, &fill, ATTRIBUTE_fill, -1);
-    struct value *cache = build_state(&b, "cache", type_make(DTYPE_f32, 2, (int64_t[]){2, 3}), fill);
+    struct value *cache =
+        build_state(&b, "cache", type_make(DTYPE_f32, 2, (int64_t[]){2, 3}), fill);
     struct value *rows = param("rows", DTYPE_f32, 2, (int64_t[]){2, 2});
     struct value *operands[] = {cache, rows, numbers_i32("pos", 2, (int64_t[]){1, 2}),
                                 numbers_i32("count", 2, (int64_t[]){2, 2})};

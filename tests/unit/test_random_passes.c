@@ -102,7 +102,8 @@ static void passes_keep_values(void **state)
     static const char *const targets[] = {"x86-64-v3", "x86-64-v4"};
     for (uint64_t seed = 0; seed < GRAPHS; seed++) {
         struct arena *arena = arena_create();
-        struct random_options options = {.nodes = 4 + (int)(seed % 37), .smooth = seed % 4 == 0,
+        struct random_options options = {.nodes = 4 + (int)(seed % 37),
+                                         .smooth = seed % 4 == 0,
                                          .structured = seed % 2,
                                          .elements = seed % 3 ? 200 : 2000};
         struct run run = {random_graph(arena, seed, &options), seed, {0}};

@@ -172,7 +172,8 @@ static void constants_do_not_grow(void **state)
     int64_t small[] = {8}, large[] = {8, 100};
     struct value *ramp = build_iota(&b, DTYPE_i32, 1, small, 0);
     struct value *twice = build_binary(&b, OP_add, ramp, ramp);
-    struct value *wide = build_broadcast(&b, build_reshape(&b, twice, 2, (int64_t[]){8, 1}), 2, large);
+    struct value *wide =
+        build_broadcast(&b, build_reshape(&b, twice, 2, (int64_t[]){8, 1}), 2, large);
     struct value *columns = build_iota(&b, DTYPE_i32, 2, large, 1);
     struct value *third = build_cast(&b, twice, DTYPE_f32);
     third = build_binary(&b, OP_div, third, build_constant(&b, DTYPE_f32, 3));
@@ -194,8 +195,8 @@ static void scalars_keep_their_precision(void **state)
     pass_simplify(module);
     assert_int_equal(function->nodes.count, 1);
     const struct node *node = function->nodes.items[0];
-    assert_true(node_real(node, value) == op_info(OP_exp)->reference(
-                                              op_info(OP_sin)->reference(0.1, 0, 0, 0), 0, 0, 0));
+    assert_true(node_real(node, value) ==
+                op_info(OP_exp)->reference(op_info(OP_sin)->reference(0.1, 0, 0, 0), 0, 0, 0));
 }
 
 /* --- random graphs --- */
@@ -205,8 +206,8 @@ static void keeps_values_of_random_graphs(void **state)
     size_t before_nodes = 0, after_nodes = 0;
     for (uint64_t seed = 0; seed < GRAPHS; seed++) {
         begin(state);
-        struct random_options options = {.nodes = 10 + (int)(seed % 30), .structured = seed % 2,
-                                         .elements = 600};
+        struct random_options options = {
+            .nodes = 10 + (int)(seed % 30), .structured = seed % 2, .elements = 600};
         module = random_graph(arena, seed, &options);
         ir_verify(module, "random_graph", false);
         function = module->functions.items[0];

@@ -255,8 +255,8 @@ static void names_are_made_valid_and_unique(void **state)
     struct function *function = module_add_function(module, "f");
     struct builder b = {module, function, {0}, ""};
     struct value *x = build_param(&b, "pos", type_scalar(DTYPE_f32));
-    struct value *hostile = build_weight(&b, "a b\"\n%", type_scalar(DTYPE_f32),
-                                         (struct attributes){0});
+    struct value *hostile =
+        build_weight(&b, "a b\"\n%", type_scalar(DTYPE_f32), (struct attributes){0});
     assert_string_equal(hostile->name, "_a_b___");
     struct node *y = build_node(&b, OP_exp, &x, 1, (struct attributes){0}, "h");
     struct node *z = build_node(&b, OP_exp, &x, 1, (struct attributes){0}, "h");

@@ -122,8 +122,10 @@ static void texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rounding_is_to_nearest_even), cmocka_unit_test(integers_truncate_and_saturate),
-        cmocka_unit_test(bytes_come_back),             cmocka_unit_test(sizes_are_limited),
+        cmocka_unit_test(rounding_is_to_nearest_even),
+        cmocka_unit_test(integers_truncate_and_saturate),
+        cmocka_unit_test(bytes_come_back),
+        cmocka_unit_test(sizes_are_limited),
         cmocka_unit_test(texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
