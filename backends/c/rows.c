@@ -130,8 +130,11 @@ static bool provide(struct generator *g, const struct value *value, struct index
     struct reduction *r = reduction_of(rows, value);
     if (!r)
         return false;
+    /* With one row, or rows of one element, every index names the row that is at hand. */
+    int64_t count = type_elements(&value->type);
+    bool only = count == 1 || count == type_elements(&value->node->operands[0]->type);
     struct index here = linear_index(g, KEPT);
-    if (!index_equal(&here, &index) && !g->space.split.wanted)
+    if (!only && !index_equal(&here, &index) && !g->space.split.wanted)
         fatal(INTERNAL, "a reduction is used at another row than its own", value->name);
     if (!r->done)
         fatal(INTERNAL, "a reduction is used before it is computed", value->name);
