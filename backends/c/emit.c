@@ -4,6 +4,7 @@
 #include "backends/c/kernel.h"
 #include "backends/c/library.h"
 #include "backends/emit.h"
+#include "ir/names.h"
 
 #include <string.h>
 
@@ -46,9 +47,13 @@ static void put_prelude(struct emission *e, struct str *out)
         put_library_file(out, &library_files[i]);
 }
 
+/* A name that is not the IR's own kind gets a number only: nothing of it enters the text. */
 static const char *free_name(struct emission *e, const char *wanted)
 {
-    const char *base = emit_identifier(e->arena, wanted);
+    enum { LONGEST = 60 };
+    size_t length = strlen(wanted);
+    bool plain = length <= LONGEST && name_valid(wanted, length);
+    const char *base = plain ? emit_identifier(e->arena, wanted) : "kernel";
     const char *name = arena_printf(e->arena, "run_%s", base);
     for (int i = 2; map_get(&e->names, name); i++)
         name = arena_printf(e->arena, "run_%s_%d", base, i);

@@ -57,10 +57,11 @@ static const char *comment_text(struct generator *g)
     struct str out = str_create(g->arena);
     struct node_list nodes = kernel_nodes(g);
     struct cost cost = kernel_cost(g->function, g->kernel);
-    const char *scope = nodes.count ? nodes.items[nodes.count - 1]->scope : "";
+    const char *scope = nodes.count ? nodes.items[nodes.count - 1]->scope : NULL;
+    if (!scope || !name_valid(scope, strlen(scope))) /* IR text may say anything */
+        scope = "";
     str_printf(&out, "/*\n * %s%s%s: %.4g MFLOP, %.4g MB\n", skeleton_name(g->kernel->skeleton),
-               scope && scope[0] ? " of " : "", scope ? scope : "", cost.flops / 1e6,
-               cost.bytes / 1e6);
+               scope[0] ? " of " : "", scope, cost.flops / 1e6, cost.bytes / 1e6);
     for (int i = 0; i < nodes.count && i < LINES; i++)
         comment_node(g, &out, nodes.items[i]);
     if (nodes.count > LINES)

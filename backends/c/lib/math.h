@@ -215,6 +215,7 @@ LIBRARY float m_pow_f32(float a, float b)
     float sign = a < 0 && odd ? -1.0f : 1.0f;
     result = t == 0 ? (b > 0 ? 0.0f : m_infinity) : result;
     result = t == m_infinity ? (b > 0 ? m_infinity : 0.0f) : result;
+    result = t == 1.0f ? 1.0f : result;
     result = t != t || b != b ? t + b : result;
     result = a < 0 && __builtin_floorf(b) != b ? __builtin_nanf("") : result * sign;
     return b == 0 || a == 1.0f ? 1.0f : result;
