@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEEPEST = 4000 };
+enum { DEEPEST = 2000 };
 
 struct memo_entry {
     int64_t element;
