@@ -3,6 +3,7 @@
 
 #include "backends/c/skeletons.h"
 #include "ir/cost.h"
+#include "ir/names.h"
 
 #include <string.h>
 
