@@ -240,6 +240,21 @@ static void check_function(const struct verifier *v)
     leave_function(v);
 }
 
+/* A text's stage says whether it has kernels; the passes that come next rely on it. */
+static void check_stage(const struct verifier *v)
+{
+    static const char *const early[] = {"lower",  "simplify", "grad",  "optimizer",
+                                        "decode", "cast",     "clean", "layout"};
+    bool expected = true;
+    for (size_t i = 0; i < sizeof early / sizeof early[0]; i++)
+        expected = expected && strcmp(v->module->stage, early[i]) != 0;
+    if (v->function->kernels.count > 0 && !expected)
+        verify_fail(v, NULL, "there are no kernels at this stage");
+    if (v->function->kernels.count == 0 && v->function->nodes.count > 0 && expected)
+        verify_fail(v, &v->function->nodes.items[0]->results[0],
+                    "from fuse on all nodes stand in kernels");
+}
+
 void ir_verify(const struct module *module, const char *after, bool user_text)
 {
     struct arena *arena = arena_create(); /* side tables of this check only */
@@ -250,6 +265,8 @@ void ir_verify(const struct module *module, const char *after, bool user_text)
     for (size_t i = 0; i < module->functions.count; i++) {
         v.function = module->functions.items[i];
         check_function(&v);
+        if (user_text)
+            check_stage(&v);
     }
     arena_destroy(arena);
 }

@@ -158,6 +158,9 @@ static void check_place(const struct verifier *v, const struct value *value, boo
 {
     bool planned = v->module->arena_bytes > 0;
     enum place_kind kind = value->place.kind;
+    bool stored = outside || value->node->op == OP_param || value->node->op == OP_state;
+    if (strcmp(v->module->stage, "plan") == 0 && kind == PLACE_NONE && stored)
+        verify_fail(v, value, "after plan every value that leaves its kernel has a place");
     if (!v->function->kernels.count && kind != PLACE_NONE && !planned &&
         type_bytes(&value->type) > 0)
         verify_fail(v, value, "values have no places before there are kernels");
@@ -187,6 +190,5 @@ void verify_places(const struct verifier *v)
             check_place(v, value, outside[value->id] && function->kernels.count);
         }
     for (size_t i = 0; i < v->module->states.count; i++)
-        if (v->module->states.items[i]->results[0].place.kind == PLACE_ARENA)
-            check_arena_place(v, &v->module->states.items[i]->results[0]);
+        check_place(v, &v->module->states.items[i]->results[0], false);
 }
