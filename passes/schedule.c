@@ -144,9 +144,24 @@ static bool is_ready(const struct schedule *s, int kernel, const bool *done)
     return !done[kernel];
 }
 
-/* List scheduling: of the kernels that can run, the one that leaves the least memory alive; the
- * earliest of equals. Looks at a bounded number of kernels ahead, so that it stays linear. */
-static void order_greedily(struct schedule *s, int *order)
+/* Whether every kernel comes after those that must run before it. */
+static bool is_order(const struct schedule *s, const int *order)
+{
+    bool *done = arena_array(s->module->arena, bool, (size_t)s->count + 1);
+    for (int i = 0; i < s->count; i++) {
+        if (!is_ready(s, order[i], done))
+            return false;
+        done[order[i]] = true;
+    }
+    return true;
+}
+
+/*
+ * List scheduling: of the kernels that can run, the one that leaves the least memory alive; the
+ * earliest of equals. Looks at a bounded number of kernels ahead, so that it stays linear. False
+ * if none of those can run.
+ */
+static bool order_greedily(struct schedule *s, int *order)
 {
     enum { AHEAD = 64 };
     bool *done = arena_array(s->module->arena, bool, (size_t)s->count + 1);
@@ -167,10 +182,13 @@ static void order_greedily(struct schedule *s, int *order)
                 best_growth = growth;
             }
         }
+        if (best < 0)
+            return false;
         order[i] = best;
         done[best] = true;
         alive = simulate(s, best, alive, &peak);
     }
+    return true;
 }
 
 static void apply(struct schedule *s, const int *order)
@@ -194,7 +212,7 @@ static void apply(struct schedule *s, const int *order)
 
 /*
  * Requires: kernels in some order of dependence.
- * Preserves: every value, bit for bit; an order whose peak is as low is left as it is.
+ * Preserves: every value, bit for bit; a valid order whose peak is as low is left as it is.
  * Breaks: nothing.
  */
 void pass_schedule(struct module *module)
@@ -205,8 +223,9 @@ void pass_schedule(struct module *module)
         int *greedy = arena_array(module->arena, int, (size_t)s.count + 1);
         for (int i = 0; i < s.count; i++)
             plain[i] = i;
-        order_greedily(&s, greedy);
-        if (peak_of(&s, greedy) < peak_of(&s, plain))
+        if (!order_greedily(&s, greedy))
+            continue;
+        if (!is_order(&s, plain) || peak_of(&s, greedy) < peak_of(&s, plain))
             apply(&s, greedy);
     }
 }
