@@ -245,14 +245,16 @@ static void check_stage(const struct verifier *v)
 {
     static const char *const early[] = {"lower",  "simplify", "grad",  "optimizer",
                                         "decode", "cast",     "clean", "layout"};
+    const struct function *function = v->function;
+    const struct value *first =
+        function->nodes.count ? &function->nodes.items[0]->results[0] : NULL;
     bool expected = true;
     for (size_t i = 0; i < sizeof early / sizeof early[0]; i++)
         expected = expected && strcmp(v->module->stage, early[i]) != 0;
-    if (v->function->kernels.count > 0 && !expected)
-        verify_fail(v, NULL, "there are no kernels at this stage");
-    if (v->function->kernels.count == 0 && v->function->nodes.count > 0 && expected)
-        verify_fail(v, &v->function->nodes.items[0]->results[0],
-                    "from fuse on all nodes stand in kernels");
+    if (function->kernels.count > 0 && !expected)
+        verify_fail(v, first, "there are no kernels at this stage");
+    if (function->kernels.count == 0 && first && expected)
+        verify_fail(v, first, "from fuse on all nodes stand in kernels");
 }
 
 void ir_verify(const struct module *module, const char *after, bool user_text)

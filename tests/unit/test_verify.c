@@ -208,6 +208,49 @@ static void text_errors_have_a_caret(void **state)
     assert_int_equal(parsed->text_locations.items[1].line, 5);
 }
 
+/* The verdict on a text; NULL if it is right. */
+static const char *text_verdict(const char *text)
+{
+    jmp_buf trap;
+    volatile bool failed = true;
+    uint32_t file = diag_add_source("text.ir", text, strlen(text));
+    if (setjmp(trap) == 0) {
+        diag_set_trap(&trap);
+        ir_verify(ir_parse(arena, file), NULL, true);
+        failed = false;
+    }
+    diag_set_trap(NULL);
+    return failed ? diag_last_message() : NULL;
+}
+
+static void stages_have_what_they_must(void **state)
+{
+    (void)state;
+    static const char body[] = "func f\n  param %%x : f32[4]%s\n%s    %%y = exp %%x : f32[4]%s\n"
+                               "  return %%y as y\nend\n";
+    static const struct {
+        const char *head, *param, *kernel, *place, *message;
+    } cases[] = {
+        {"lower", "", "", "", NULL},
+        {"lower", "", "  kernel k loop\n", "", "there are no kernels at this stage"},
+        {"fuse", "", "  kernel k loop\n", "", NULL},
+        {"tile", "", "", "", "from fuse on all nodes stand in kernels"},
+        {"plan arena=0x80 state=0x0", " @ a+0x0", "  kernel k loop\n", " @ a+0x40", NULL},
+        {"plan arena=0x80 state=0x0", "", "  kernel k loop\n", " @ a+0x40", "has a place"},
+        {"plan arena=0x80 state=0x0", " @ a+0x0", "  kernel k loop\n", "", "has a place"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[512];
+        int head = snprintf(text, sizeof text, "ir 1\nmodule t stage=%s\n", cases[i].head);
+        snprintf(text + head, sizeof text - (size_t)head, body, cases[i].param, cases[i].kernel,
+                 cases[i].place);
+        const char *message = text_verdict(text);
+        bool right = cases[i].message ? message && strstr(message, cases[i].message) : !message;
+        if (!right)
+            fail_msg("%s: %s", text, message ? message : "accepted");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(kernels, begin, end),
         cmocka_unit_test_setup_teardown(places, begin, end),
         cmocka_unit_test_setup_teardown(text_errors_have_a_caret, begin, end),
+        cmocka_unit_test_setup_teardown(stages_have_what_they_must, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
