@@ -168,7 +168,7 @@ static void compare_value(struct kernel_check *k, const struct value *value)
             changed++;
         }
     for (int64_t i = 0; i < count && i < samples; i++)
-        compare_element(k, value, count <= samples ? i : random_below(&k->checker->random, count));
+        compare_element(k, value, count <= samples ? i : draw_below(&k->checker->random, count));
 }
 
 static bool uses_half(const struct kernel_check *k)

@@ -16,7 +16,7 @@ static uint32_t draw(struct random *random)
     return out[0];
 }
 
-int64_t random_below(struct random *random, int64_t bound)
+int64_t draw_below(struct random *random, int64_t bound)
 {
     return bound < 1 ? 0 : (int64_t)(((uint64_t)draw(random) << 31 | draw(random) >> 1) %
                                      (uint64_t)bound);
@@ -33,6 +33,12 @@ static void write_element(enum dtype dtype, char *bytes, int64_t i, double value
     case DTYPE_i64: ((int64_t *)(void *)bytes)[i] = (int64_t)value; break;
     default: ((uint8_t *)bytes)[i] = (uint8_t)value; break;
     }
+}
+
+void write_elements(enum dtype dtype, char *bytes, const double *numbers, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        write_element(dtype, bytes, i, numbers[i]);
 }
 
 static double number_of_bf16(uint16_t half)
@@ -64,7 +70,7 @@ void fill_random(struct random *random, const struct type *type, char *bytes, in
         if (dtype_is_float(type->dtype))
             value = type->rank == 0 ? 0.1 + unit : 2 * unit - 1;
         else
-            value = (double)random_below(random, type->dtype == DTYPE_bool ? 2 : bound);
+            value = (double)draw_below(random, type->dtype == DTYPE_bool ? 2 : bound);
         write_element(type->dtype, bytes, i, value);
     }
 }

@@ -9,7 +9,7 @@ struct random {
     uint64_t seed, drawn;
 };
 
-int64_t random_below(struct random *random, int64_t bound); /* 0 where bound < 1 */
+int64_t draw_below(struct random *random, int64_t bound); /* 0 where bound < 1 */
 
 /* Fills a contiguous tensor: floats in [-1, 1) (rank 0: [0.1, 1.1)), integers below `bound`. */
 void fill_random(struct random *random, const struct type *type, char *bytes, int64_t bound);
@@ -19,6 +19,7 @@ void fill_random(struct random *random, const struct type *type, char *bytes, in
 int64_t index_bound(const struct function *function, const struct kernel *kernel);
 
 double read_element(enum dtype dtype, const char *bytes, int64_t element);
+void write_elements(enum dtype dtype, char *bytes, const double *numbers, int64_t count);
 
 /* Bytes before a kernel ran; a copy if the kernel could change them. */
 struct snapshot {

@@ -7,12 +7,12 @@
 #include "compiler/toolchain/output.h"
 #include "compiler/version.h"
 
-#include <stdlib.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { UNITS_MOST = 16, FUNCTIONS_A_UNIT = 2 };
+enum { UNITS_MOST = 16, UNITS_A_FUNCTION = 2 };
 
 static const char *const task_names[] = {"generate", "predict", "fit"};
 
@@ -74,10 +74,9 @@ static struct program_facts facts_of(struct job *job)
 static struct emit_result emit(struct job *job)
 {
     struct emit_options options = {.facts = facts_of(job), .target = job->pipeline.target};
-    size_t units = job->module->functions.count * FUNCTIONS_A_UNIT;
-    options.units = units > UNITS_MOST ? UNITS_MOST : (int)units;
-    if (thread_count(job) < 2 || job->options->emit)
-        options.units = 1;
+    /* Not by the number of threads: the program's bytes must not depend on it. */
+    size_t units = job->module->functions.count * UNITS_A_FUNCTION;
+    options.units = job->options->emit ? 1 : units > UNITS_MOST ? UNITS_MOST : (int)units;
     progress_begin("emitting C");
     struct emit_result result = backend_c_emit(job->module, &options);
     progress_end();

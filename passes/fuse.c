@@ -47,7 +47,7 @@ static bool reads_in_step(const struct fuser *f, int position, const struct valu
         return false;
     for (size_t i = 0; i < f->graph.states[position].count; i++) {
         const struct need *need = &f->graph.states[position].items[i];
-        if (need->value == state && need->access != ACCESS_FLAT)
+        if (need->value == state && need->access > ACCESS_FLAT)
             return false;
     }
     return true;

@@ -80,9 +80,10 @@ static enum access worse(enum access a, enum access b)
 static enum access through(const struct node *node, int operand, enum access so_far)
 {
     switch (node->op) {
-    case OP_reshape: return so_far == ACCESS_ROW ? ACCESS_REPEAT : so_far;
+    case OP_reshape:
+        return so_far == ACCESS_ROW ? ACCESS_REPEAT : worse(so_far, ACCESS_FLAT);
     case OP_broadcast:
-        if (so_far == ACCESS_FLAT && node->operands[0]->type.rank == node->results[0].type.rank)
+        if (so_far == ACCESS_SAME && node->operands[0]->type.rank == node->results[0].type.rank)
             return ACCESS_ROW;
         return ACCESS_REPEAT;
     case OP_slice:
@@ -90,7 +91,7 @@ static enum access through(const struct node *node, int operand, enum access so_
     case OP_pad:
     case OP_transpose: return so_far == ACCESS_ROW ? ACCESS_REPEAT : worse(so_far, ACCESS_ONCE);
     case OP_gather: return ACCESS_REPEAT;
-    default: (void)operand; return worse(so_far, ACCESS_FLAT);
+    default: (void)operand; return so_far;
     }
 }
 
@@ -145,7 +146,7 @@ static void find_needs(struct fuse_graph *graph)
             continue;
         walk.consumer = i;
         for (int o = 0; o < graph->nodes[i]->operand_count; o++)
-            follow(&walk, graph->nodes[i]->operands[o], ACCESS_FLAT);
+            follow(&walk, graph->nodes[i]->operands[o], ACCESS_SAME);
     }
 }
 

@@ -11,7 +11,8 @@
 /* How a node's elements find those of a value that it needs. Ordered: a path is as bad as its
  * worst step. */
 enum access {
-    ACCESS_FLAT,   /* same flat index */
+    ACCESS_SAME,   /* same index */
+    ACCESS_FLAT,   /* same flat index: a reshape is on the way */
     ACCESS_ROW,    /* broadcast along axes of extent 1, ranks equal */
     ACCESS_ONCE,   /* each element at most once: slice, concat, pad, transpose */
     ACCESS_REPEAT, /* anything */

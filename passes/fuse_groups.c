@@ -155,17 +155,17 @@ static bool rows_accept(const struct group *group, const struct type *type, cons
 {
     const struct type *from = &need->value->type;
     if (type_same_dims(type, &group->domain))
-        return need->access == ACCESS_FLAT
+        return need->access <= ACCESS_FLAT
                    ? type_same_dims(from, &group->domain)
                    : need->access == ACCESS_ROW && dims_reduced(group, from);
-    return dims_reduced(group, type) && need->access == ACCESS_FLAT && dims_reduced(group, from);
+    return dims_reduced(group, type) && need->access <= ACCESS_FLAT && dims_reduced(group, from);
 }
 
 static bool accepts_need(const struct group *group, const struct node *node,
                          const struct need *need)
 {
     const struct type *type = &node->results[0].type;
-    bool pointwise = need->access == ACCESS_FLAT &&
+    bool pointwise = need->access <= ACCESS_FLAT &&
                      type_elements(type) == type_elements(&group->domain) &&
                      type_elements(&need->value->type) == type_elements(type);
     switch (group->skeleton) {
@@ -186,7 +186,7 @@ static bool accepts_reduction(const struct group *group, const struct node *node
                               const struct need *need)
 {
     bool rows = group->skeleton == SKELETON_rows && group->reduced == reduced_axes(node);
-    return (rows || group->skeleton == SKELETON_loop) && need->access == ACCESS_FLAT &&
+    return (rows || group->skeleton == SKELETON_loop) && need->access <= ACCESS_FLAT &&
            type_same_dims(&group->domain, &node->operands[0]->type) &&
            type_same_dims(&group->domain, &need->value->type);
 }

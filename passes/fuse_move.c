@@ -37,7 +37,7 @@ static void note_read(struct mover *m, int reader, const struct need *need)
     r->count++;
     r->plain &= need->access != ACCESS_ROW && need->access <= ACCESS_ONCE &&
                 !m->graph->twice[reader] && r->count == 1;
-    r->flat &= need->access == ACCESS_FLAT && !m->graph->twice[reader];
+    r->flat &= need->access <= ACCESS_FLAT && !m->graph->twice[reader];
 }
 
 static void find_readers(struct mover *m)

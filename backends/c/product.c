@@ -77,7 +77,8 @@ static bool provide(struct generator *g, const struct value *value, struct index
                                     p->deep || p->stream ? "v1 - first_row" : "r",
                                     (long long)p->pitch,
                                     index_text(&g->space, &column));
-    *out_element = element_new(g, "float", index_depth(&g->space, &index), "%s",
+    /* Where the block is, also if all extents are 1 and the index is a constant. */
+    *out_element = element_new(g, "float", g->depth, "%s",
                                round_text(g->arena, value->type.dtype, text));
     return true;
 }
@@ -120,9 +121,9 @@ static void emit_blocks(struct generator *g, struct product *p, const char *add)
         writer_open(w, "for (rt_i64 panel = 0; panel < %lld; panel++)",
                     (long long)(p->pitch / g->target->nr));
         writer_line(w,
-                    "multiply_block(%s, count, left_rows, %s, panels%d + panel * %lld, %s, "
+                    "multiply_block(%s, count, left_rows, %s, %s, panels%d + panel * %lld, %s, "
                     "block%d + %s * %lld + panel * NR, %lld, %s);",
-                    product_form(p), p->left_stride, which,
+                    product_form(p), p->left_stride, p->left_step ? p->left_step : "1", which,
                     (long long)(product_depth(p, p->kc) / (p->pairs ? 2 : 1) * g->target->nr),
                     depth, which, row, (long long)p->pitch, (long long)p->pitch, add);
         w->level--;
