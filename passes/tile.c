@@ -178,8 +178,9 @@ static struct shape choose_shape(struct tiler *t, const struct node *node,
     bool left = reads_left(t, node), filter = node->op == OP_conv2d_filter;
     bool turned = node->op == OP_matmul && node_int(node, transa);
     if ((filter || turned) && e.k > DEEP) {
-        struct shape s = {at_most(e.m, DEEP_ROWS), choose_cols(t, e.n, DEEP_COLS, unit), DEEP};
-        return s;
+        int64_t cols = e.n > 4 * t->target->nr ? e.n / 4 : t->target->nr;
+        cols = choose_cols(t, e.n, at_most(cols, DEEP_COLS), unit);
+        return (struct shape){at_most(e.m, DEEP_ROWS), cols, DEEP};
     }
     if (left && e.m > t->target->mr && panel / products * t->target->nr > PANEL) {
         int64_t parts = ceil_divide(panel / products * t->target->nr, PANEL / 2);

@@ -124,7 +124,7 @@ static void emit_scores(struct generator *g, struct attention *a)
                 (long long)a->size);
     writer_open(w, "for (rt_i64 r = 0; r < rows; r += MR)");
     writer_line(w,
-                "multiply_block(%s, m_least_i64(rows - r, MR), left + r * %lld, %lld, target, "
+                "multiply_block(%s, m_least_i64(rows - r, MR), left + r * %lld, %lld, 1, target, "
                 "%lld, scores + r * %lld + j, %lld, 0);",
                 form(a), (long long)a->depth, (long long)a->depth, (long long)a->depth,
                 (long long)a->keys, (long long)a->keys);
@@ -224,7 +224,7 @@ static void emit_values(struct generator *g, struct attention *a)
                 lines.type, lines.pointer, (long long)lines.stride);
     writer_open(w, "for (rt_i64 r = 0; r < rows; r += MR)");
     writer_line(w,
-                "multiply_block(%s, m_least_i64(rows - r, MR), %s + r * %lld, %lld, panels, "
+                "multiply_block(%s, m_least_i64(rows - r, MR), %s + r * %lld, %lld, 1, panels, "
                 "%s, sums + r * %lld + c, %lld, 1);",
                 form(a), a->pairs ? "weights" : "scores", (long long)a->keys, (long long)a->keys,
                 a->pairs ? "(count + 1) / 2 * 2" : "count", (long long)a->pitch,

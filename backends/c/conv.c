@@ -178,28 +178,68 @@ static void pack_left_filter(struct generator *g, struct product *p)
     scope_close(g, "for (rt_i64 i = 0; i < %s; i++)", p->steps);
 }
 
+/* A run of columns of the panel with one tap, over the pixels of a line of %dy. */
+static void pack_filter_line(struct generator *g, struct product *p, const struct value *x)
+{
+    struct conv *conv = g->skeleton;
+    const struct conv_extents *c = &conv->c;
+    struct writer *w = scope_writer(g);
+    writer_line(w, "const rt_i64 pixel = %s + i;", p->first_step);
+    open_pixel(g, "pixel", c->out_height, c->out_width);
+    writer_line(w, "const rt_i64 line = m_least_i64(%lld - px, %s - i);",
+                (long long)c->out_width, p->steps);
+    writer_line(w, "const rt_i64 yy = py * %lld + ky - %lld, at = i;", (long long)c->stride[0],
+                (long long)c->top);
+    writer_line(w, "i += line;");
+    writer_line(w, "if (yy < 0 || yy >= %lld)", (long long)c->height);
+    writer_line(w, "    continue;");
+    scope_open(g);
+    writer_line(scope_writer(g), "const rt_i64 xx = (px + q) * %lld + kx - %lld;",
+                (long long)c->stride[1], (long long)c->left);
+    scope_open_conditional(g, g->depth);
+    scope_open(g);
+    writer_line(scope_writer(g), "const rt_i64 channel = v0 * %lld + first_channel + s;",
+                channels_in(conv));
+    const char *const names[4] = {"image", "yy", "xx", "channel"};
+    writer_line(scope_writer(g), "set_panel_f32(target, at + q, j + s, %s);",
+                element4(g, x, names).text);
+    scope_close(g, "for (rt_i64 s = 0; s < run; s++)");
+    scope_close(g, "if (xx >= 0 && xx < %lld)", (long long)c->width);
+    scope_close(g, "for (rt_i64 q = 0; q < line; q++)");
+}
+
 /* Columns are elements of the filter, steps pixels of %dy: the pixels of %x that they meet. */
 static void pack_right_filter(struct generator *g, struct product *p, int which)
 {
     struct conv *conv = g->skeleton;
     const struct conv_extents *c = &conv->c;
-    const struct value *x = p->anchors[which]->operands[0];
     long long in = channels_in(conv);
     writer_line(scope_writer(g), "clear_panel_f32(target, %s);", p->steps);
     scope_open(g);
-    writer_line(scope_writer(g), "const rt_i64 ky = (n + j) / %lld, kx = (n + j) / %lld %% %lld;",
+    struct writer *w = scope_writer(g);
+    writer_line(w, "const rt_i64 ky = (n + j) / %lld, kx = (n + j) / %lld %% %lld;",
                 in * (long long)c->columns, in, (long long)c->columns);
-    writer_line(scope_writer(g), "const rt_i64 channel = v0 * %lld + (n + j) %% %lld;", in, in);
+    writer_line(w, "const rt_i64 first_channel = (n + j) %% %lld;", in);
+    writer_line(w, "const rt_i64 run = m_least_i64(%lld - first_channel, columns - j);", in);
     scope_open(g);
-    writer_line(scope_writer(g), "const rt_i64 pixel = %s + i;", p->first_step);
-    open_pixel(g, "pixel", c->out_height, c->out_width);
-    const char *inside = open_tap(g, conv, false);
-    scope_open_conditional(g, g->depth);
-    const char *const names[4] = {"image", "yy", "xx", "channel"};
-    writer_line(scope_writer(g), "set_panel_f32(target, i, j, %s);", element4(g, x, names).text);
-    scope_close(g, "if (%s)", inside);
-    scope_close(g, "for (rt_i64 i = 0; i < %s; i++)", p->steps);
-    scope_close(g, "for (rt_i64 j = 0; j < columns; j++)");
+    pack_filter_line(g, p, p->anchors[which]->operands[0]);
+    scope_close(g, "for (rt_i64 i = 0; i < %s;)", p->steps);
+    writer_line(scope_writer(g), "j += run;");
+    scope_close(g, "for (rt_i64 j = 0; j < columns;)");
+}
+
+/* The gradient's pixels are steps; their channels, the rows, are neighbours in memory. */
+static void find_left(struct generator *g, struct conv *conv)
+{
+    struct product *p = &conv->product;
+    const struct value *dy = p->anchors[0]->operands[1];
+    if (!is_loaded(g, dy) || dy->type.dtype != DTYPE_f32)
+        return;
+    p->left = arena_printf(g->arena, "%s + %s * %lld + v0 * %lld + m", argument_name(g, dy, false),
+                           p->deep ? "k0" : "0", (long long)conv->c.out_channels,
+                           channels_out(conv));
+    p->left_stride = "1";
+    p->left_step = arena_printf(g->arena, "%lld", (long long)conv->c.out_channels);
 }
 
 static void emit_conv(struct generator *g, enum op op,
@@ -214,6 +254,8 @@ static void emit_conv(struct generator *g, enum op op,
     p->pack_left = pack_left;
     p->pack_right = pack_right;
     p->left_stride = arena_printf(g->arena, "%lld", (long long)p->kc);
+    if (op == OP_conv2d_filter)
+        find_left(g, conv);
     p->batch_inside = op != OP_conv2d_filter;
     emit_product(g, p);
 }

@@ -38,9 +38,10 @@ static void put_prelude(struct emission *e, struct str *out)
     const struct target *target = e->options->target;
     str_printf(out,
                "/* Made by %s for %s. */\n"
-               "/* Not every kernel needs all of its indices; hints to vectorise are not promises. */\n"
+               "/* Not all indices of a kernel are needed; hints to vectorise are no promises. */\n"
                "#pragma clang diagnostic ignored \"-Wunused-variable\"\n"
-               "#pragma clang diagnostic ignored \"-Wpass-failed\"\n#define LANES %d\n#define MR %d\n#define NR %d\n\n",
+               "#pragma clang diagnostic ignored \"-Wpass-failed\"\n"
+               "#define LANES %d\n#define MR %d\n#define NR %d\n\n",
                e->options->facts.compiler ? "sinter" : "a compiler", target->name, target->lanes,
                target->mr, target->nr);
     for (size_t i = 0; i < library_file_count; i++)

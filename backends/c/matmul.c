@@ -203,6 +203,12 @@ static void find_left(struct generator *g, struct product *p)
                                  p->deep ? "k0" : "0");
         p->left_origin = matrix_pointer(g, &matrix, "0", "0", "0", "0");
         p->left_stride = arena_printf(g->arena, "%lld", (long long)matrix.major);
+    } else if (matrix.kind == MATRIX_COLUMNS && !p->pairs && !p->keep_rows &&
+               matrix.value->type.dtype == DTYPE_f32) {
+        p->left = matrix_pointer(g, &matrix, p->e.batch > 1 ? "v0" : "0", "0", "m",
+                                 p->deep ? "k0" : "0");
+        p->left_stride = "1";
+        p->left_step = arena_printf(g->arena, "%lld", (long long)matrix.minor);
     } else {
         p->left = NULL;
         p->left_stride = arena_printf(g->arena, "%lld", (long long)product_depth(p, p->kc));
@@ -230,6 +236,7 @@ struct matmul *matmul_create(struct generator *g)
     p->prefetch_right = prefetch_right;
     for (int which = 0; which < p->count; which++)
         find_sides(g, m, which);
+    p->keep_rows = g->kernel->skeleton == SKELETON_gemv;
     find_left(g, p);
     return m;
 }

@@ -25,7 +25,9 @@ struct product {
     const char *left;        /* the left operand where it stands: pointer text, or NULL: packed */
     const char *left_origin; /* the same of its first row */
     const char *left_stride; /* its row stride */
+    const char *left_step;   /* between steps of a row; NULL: 1, and so for pairs */
     const char *first_step, *steps; /* of the part of K that is packed: texts */
+    bool keep_rows; /* the left rows must be runs of memory (gemv) */
     /* Emits code that fills left[(row - from_row) * left_stride + i], rows from_row..to_row-1,
      * with steps first_step + i, i < steps. */
     void (*pack_left)(struct generator *g, struct product *p);

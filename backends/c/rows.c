@@ -29,6 +29,8 @@ struct rows {
     bool columns;   /* the last axis is kept */
     int64_t lanes;  /* accumulators of a row reduction */
     int last_kept;  /* columns: the variable of the column */
+    int64_t block;  /* columns in a block */
+    const char *width; /* of this block: a number, or a name where blocks are ragged */
     int level;      /* of the pass that runs */
 };
 
@@ -418,7 +420,7 @@ static void emit_columns(struct generator *g, void (*body)(struct generator *g))
     variable_open(g, column, name, 0, g->variables[column].extent - 1);
     body(g);
     writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
-    scope_close(g, "for (rt_i64 l = 0; l < width; l++)");
+    scope_close(g, "for (rt_i64 l = 0; l < %s; l++)", rows->width);
 }
 
 static void finish_level(struct generator *g)
@@ -456,10 +458,11 @@ static void emit_column_pass(struct generator *g, struct rows *rows)
         struct reduction *r = &rows->reductions[i];
         if (r->level != rows->level)
             continue;
-        declare(g, rows, i, COLUMN_BLOCK);
+        declare(g, rows, i, rows->block);
         r->result = arena_printf(g->arena, "f%d", i);
-        writer_line(scope_writer(g), "%s %s[%d];",
-                    emit_compute_type(r->node->results[0].type.dtype), r->result, COLUMN_BLOCK);
+        writer_line(scope_writer(g), "%s %s[%lld];",
+                    emit_compute_type(r->node->results[0].type.dtype), r->result,
+                    (long long)rows->block);
     }
     emit_column_reduced(g, 0, accumulate_level);
     emit_columns(g, finish_level);
@@ -470,13 +473,18 @@ static void attempt_columns(struct generator *g)
     struct rows *rows = g->skeleton;
     int column = rows->last_kept = g->variable_count - 1;
     int64_t extent = g->variables[column].extent;
-    int64_t per_row = (extent + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
+    rows->block = extent < COLUMN_BLOCK ? extent : COLUMN_BLOCK;
+    bool ragged = extent % rows->block != 0;
+    rows->width = ragged ? "width" : arena_printf(g->arena, "%lld", (long long)rows->block);
+    int64_t per_row = (extent + rows->block - 1) / rows->block;
     emit_share(g, kept_extent(g, column) * per_row);
     scope_open(g);
     struct writer *w = scope_writer(g);
-    writer_line(w, "const rt_i64 column = block %% %lld * %d;", (long long)per_row, COLUMN_BLOCK);
-    writer_line(w, "const rt_i64 width = m_least_i64(%lld - column, %d);", (long long)extent,
-                COLUMN_BLOCK);
+    writer_line(w, "const rt_i64 column = block %% %lld * %lld;", (long long)per_row,
+                (long long)rows->block);
+    if (ragged)
+        writer_line(w, "const rt_i64 width = m_least_i64(%lld - column, %lld);",
+                    (long long)extent, (long long)rows->block);
     writer_line(w, "const rt_i64 outer = block / %lld;", (long long)per_row);
     open_kept(g, "outer", column);
     g->variables[column].atom = -1;

@@ -1,7 +1,7 @@
 /*
  * Device library of the C backend: the register block of matrix products. `rows` (up to MR)
  * rows of A times a panel of NR columns, all K steps, into a block of f32 in memory:
- *   out[r * pitch + j] (+)= sum over k of a[r * stride + k] * panel(k, j)
+ *   out[r * pitch + j] (+)= sum over k of a[r * stride + k * step] * panel(k, j)
  * Every output is one chain of multiply-adds in order of k, whatever the number of rows, so
  * a row's result does not depend on how rows are grouped. A is read as it stands, row-major
  * (measured: packing it costs 4-5 %); K is not blocked, so sums stay in registers.
@@ -16,8 +16,8 @@
 #define FULLY _Pragma("clang loop unroll(full)")
 #define NOT_UNROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
 
-LIBRARY void product_f32(const int rows, const float *a, rt_i64 stride, const rt_u32 *panel,
-                         rt_i64 depth, float *out, rt_i64 pitch, int add)
+LIBRARY void product_f32(const int rows, const float *a, rt_i64 stride, rt_i64 step,
+                         const rt_u32 *panel, rt_i64 depth, float *out, rt_i64 pitch, int add)
 {
     f32v c[MR][NV];
     FULLY for (int r = 0; r < rows; r++)
@@ -27,7 +27,7 @@ LIBRARY void product_f32(const int rows, const float *a, rt_i64 stride, const rt
         const f32v *b = (const f32v *)(panel + k * NR);
         FULLY for (int r = 0; r < rows; r++)
             FULLY for (int v = 0; v < NV; v++)
-                c[r][v] = (a[r * stride + k] - (f32v){0}) * b[v] + c[r][v];
+                c[r][v] = (a[r * stride + k * step] - (f32v){0}) * b[v] + c[r][v];
     }
     FULLY for (int r = 0; r < rows; r++)
         FULLY for (int v = 0; v < NV; v++)
@@ -35,10 +35,11 @@ LIBRARY void product_f32(const int rows, const float *a, rt_i64 stride, const rt
 }
 
 #define PRODUCT_F32(rows) \
-    LIBRARY_CODE void product_f32_##rows(const float *a, rt_i64 stride, const rt_u32 *panel, \
-                                         rt_i64 depth, float *out, rt_i64 pitch, int add) \
+    LIBRARY_CODE void product_f32_##rows(const float *a, rt_i64 stride, rt_i64 step, \
+                                         const rt_u32 *panel, rt_i64 depth, float *out, \
+                                         rt_i64 pitch, int add) \
     { \
-        product_f32(rows, a, stride, panel, depth, out, pitch, add); \
+        product_f32(rows, a, stride, step, panel, depth, out, pitch, add); \
     }
 PRODUCT_F32(1)
 PRODUCT_F32(2)
@@ -51,8 +52,8 @@ PRODUCT_F32(7)
 PRODUCT_F32(8)
 #endif
 
-typedef void product_f32_kernel(const float *a, rt_i64 stride, const rt_u32 *panel, rt_i64 depth,
-                                float *out, rt_i64 pitch, int add);
+typedef void product_f32_kernel(const float *a, rt_i64 stride, rt_i64 step, const rt_u32 *panel,
+                                rt_i64 depth, float *out, rt_i64 pitch, int add);
 static product_f32_kernel *const products_f32[MR + 1] __attribute__((unused)) = {
     0,
     product_f32_1,
@@ -122,6 +123,10 @@ static product_pairs_kernel *const products_pairs[MR + 1] __attribute__((unused)
 };
 #endif
 
-/* Chooses by the number of rows; FORM is f32 or pairs. */
-#define multiply_block(FORM, rows, a, stride, panel, depth, out, pitch, add) \
-    products_##FORM[rows](a, stride, panel, depth, out, pitch, add)
+/* Chooses by the number of rows; FORM is f32 or pairs, whose steps must be neighbours. */
+#define multiply_block(FORM, rows, a, stride, step, panel, depth, out, pitch, add) \
+    multiply_##FORM(rows, a, stride, step, panel, depth, out, pitch, add)
+#define multiply_f32(rows, a, stride, step, panel, depth, out, pitch, add) \
+    products_f32[rows](a, stride, step, panel, depth, out, pitch, add)
+#define multiply_pairs(rows, a, stride, step, panel, depth, out, pitch, add) \
+    products_pairs[rows](a, stride, panel, depth, out, pitch, add)
