@@ -31,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SECTIONS = 512, WORDS = 128, LARGEST = 16 << 20, SKIP = 77 };
+enum { SECTIONS = 512, WORDS = 128, LARGEST = 16 << 20, SHOWN = 4000, SKIP = 77 };
 
 struct section {
     char head[256]; /* what follows "--- " */
@@ -278,7 +278,7 @@ static bool prepare(struct golden *g, struct section *section)
 static void fail(struct golden *g, const char *what, const char *expected, const char *got)
 {
     g->failures++;
-    printf("%s: %s\n--- expected\n%s--- got\n%s---\n", g->path, what, expected, got);
+    printf("%s: %s\n--- expected\n%.*s\n--- got\n%.*s\n---\n", g->path, what, SHOWN, expected, SHOWN, got);
 }
 
 static void compare_text(struct golden *g, struct section *section, const char *got, bool update)
