@@ -180,7 +180,7 @@ static void emit_mask(struct generator *g, struct attention *a)
     }
     writer_line(scope_writer(g), "line[j] = %s ? line[j] * %s%s : -m_infinity;",
                 visible_text(g, a), scale, bias);
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (int j = 0; j < %lld; j++)", (long long)a->keys);
 }
 
@@ -248,7 +248,7 @@ static void emit_left(struct generator *g, struct attention *a)
         value_at(g, operand_value(a, 0), index_put_together(&g->space, 4, dims, axes));
     writer_line(scope_writer(g), "left[r * %lld + c] = %s(%s);", (long long)a->depth,
                 a->pairs ? "to_bf16" : "", e.text);
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 c = 0; c < %lld; c++)", (long long)a->size);
     if (a->depth != a->size)
         writer_line(scope_writer(g), "left[r * %lld + %lld] = 0;", (long long)a->depth,
@@ -291,7 +291,7 @@ static void emit_result(struct generator *g, struct attention *a)
     struct index index = index_put_together(&g->space, 4, dims, axes);
     for (int i = 0; i < outs.count; i++)
         value_store(g, outs.items[i], index, value_at(g, outs.items[i], index));
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 c = 0; c < %lld; c++)", (long long)a->size);
     scope_close(g, "for (rt_i64 r = 0; r < rows; r++)");
 }

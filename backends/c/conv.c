@@ -88,7 +88,7 @@ static void pack_taps(struct generator *g, struct product *p, bool back)
     writer_line(scope_writer(g), "const rt_i64 channel = v0 * %lld + i;", channels);
     const char *const names[4] = {"image", "yy", "xx", "channel"};
     writer_line(scope_writer(g), "to[i] = %s;", element4(g, image, names).text);
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 i = 0; i < %lld; i++)", channels);
     scope_close(g, "if (%s)", inside);
     writer_line(scope_writer(g), "else");
@@ -153,7 +153,7 @@ static void pack_right_input(struct generator *g, struct product *p, int which)
     struct index index = index_put_together(&g->space, 3, dims, axes);
     writer_line(scope_writer(g), "set_panel_f32(target, tap * %lld + o, j, %s);", out,
                 value_at(g, filter, index).text);
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 j = 0; j < columns; j++)");
     scope_close(g, "for (rt_i64 o = 0; o < %lld; o++)", out);
     scope_close(g, "for (rt_i64 tap = 0; tap < %lld; tap++)", taps);

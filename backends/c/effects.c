@@ -137,7 +137,7 @@ static void attempt_scatter(struct generator *g)
                                    e.text);
     writer_line(scope_writer(g), "%s[%s] = %s;", target, place,
                 store_text(g->arena, dtype, sum));
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 v1 = first; v1 < last; v1++)");
     scope_close(g, "if (%s >= 0 && %s < %lld)", id.text, id.text, ids);
     scope_close(g, "for (rt_i64 v0 = 0; v0 < %lld; v0++)", (long long)g->extents[0]);

@@ -30,7 +30,7 @@ static void flat(struct generator *g)
     scope_open(g);
     variable_open(g, 0, "v0", 0, extent - 1);
     store_all(g);
-    writer_line(&g->scopes[0].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[0].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 v0 = first; v0 < last; v0++)");
 }
 
@@ -55,7 +55,7 @@ static void attempt(struct generator *g)
     emit_digits(g, 0, inner, "block");
     emit_nest(g, inner, store_all);
     if (inner == 1 && g->variables[1].extent < 16)
-        writer_line(&g->scopes[0].writer, "#pragma clang loop vectorize(assume_safety)");
+        writer_line(&g->scopes[0].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 block = first; block < last; block++)");
 }
 

@@ -174,7 +174,7 @@ static void pack_left(struct generator *g, struct product *p)
                 (long long)pitch, store, e.text);
     const char *steps = arena_printf(g->arena, "for (rt_i64 i = 0; i < %s; i++)", p->steps);
     const char *rows = "for (rt_i64 row = from_row; row < to_row; row++)";
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "%s", transa ? rows : steps);
     if (p->pairs && !transa) {
         writer_line(scope_writer(g), "if (%s %% 2)", p->steps);

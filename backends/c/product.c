@@ -105,7 +105,7 @@ static void emit_row(struct generator *g, struct product *p)
     scope_open(g);
     variable_open(g, p->column, "v3", 0, p->cols - 1);
     store_row(g);
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 v3 = 0; v3 < width; v3++)");
 }
 

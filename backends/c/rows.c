@@ -238,7 +238,7 @@ static void emit_strip(struct generator *g, int variable, const char *start, int
     writer_line(scope_writer(g), "const rt_i64 %s = %s + l;", name, start);
     variable_open(g, variable, name, 0, extent - 1);
     accumulate_level(g);
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 l = 0; l < %lld; l++)", (long long)lanes);
 }
 
@@ -360,7 +360,7 @@ static void emit_last_pass(struct generator *g, int variable)
     emit_last_pass(g, variable + 1);
     if (variable == g->variable_count - 1 && !rows->columns)
         writer_line(&g->scopes[g->depth - 1].writer,
-                    "#pragma clang loop vectorize(assume_safety)");
+                    VECTOR_LOOP);
     scope_close(g, "for (rt_i64 %s = 0; %s < %lld; %s++)", name, name, (long long)extent, name);
 }
 
@@ -419,7 +419,7 @@ static void emit_columns(struct generator *g, void (*body)(struct generator *g))
     writer_line(scope_writer(g), "const rt_i64 %s = column + l;", name);
     variable_open(g, column, name, 0, g->variables[column].extent - 1);
     body(g);
-    writer_line(&g->scopes[g->depth - 1].writer, "#pragma clang loop vectorize(assume_safety)");
+    writer_line(&g->scopes[g->depth - 1].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 l = 0; l < %s; l++)", rows->width);
 }
 

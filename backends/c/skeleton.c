@@ -116,7 +116,7 @@ static void emit_piece(struct generator *g, int variable, int64_t low, int64_t h
     emit_nest(g, variable + 1, body);
     struct writer *outer = &g->scopes[g->depth - 1].writer;
     if (vector)
-        writer_line(outer, "#pragma clang loop vectorize(assume_safety)");
+        writer_line(outer, VECTOR_LOOP);
     else if (last)
         writer_line(outer, "#pragma clang loop unroll(full)");
     scope_close(g, "for (rt_i64 %s = %lld; %s < %lld; %s++)", name, (long long)low, name,

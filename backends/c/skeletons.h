@@ -8,6 +8,10 @@
 #define SKELETON(name, ...) void emit_##name(struct generator *g);
 #include "ir/skeletons.def"
 
+/* Stands before a loop that is to become vector code. Without the second part short loops of
+ * known length are unrolled before the vectoriser sees them. */
+#define VECTOR_LOOP "#pragma clang loop vectorize(assume_safety) unroll(disable)"
+
 /* Shared helpers (skeleton.c). */
 
 /* The nodes of the kernel, in order. */

@@ -182,7 +182,7 @@ LIBRARY rt_u32 word_pairs(float low, float high)
             const memory *high = k + STEP - 1 < depth ? low + (STEP - 1) * stride : low; \
             const int both = k + STEP - 1 < depth; \
             if (count >= NR) { \
-                _Pragma("clang loop vectorize(assume_safety)") for (rt_i64 j = 0; j < NR; j++) \
+                VECTORISED for (rt_i64 j = 0; j < NR; j++) \
                     step[j] = word_##form(real_##type(low[j]), both ? real_##type(high[j]) : 0); \
             } else { \
                 for (rt_i64 j = 0; j < NR; j++) \
