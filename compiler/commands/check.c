@@ -1,4 +1,6 @@
-/* `sinter check`: every distinct kernel against the interpreter. */
+/* `sinter check`: every distinct kernel against the interpreter, or named values of the model
+ * against another framework's. */
+#include "compiler/against.h"
 #include "compiler/check.h"
 #include "compiler/job.h"
 #include "compiler/program.h"
@@ -47,7 +49,7 @@ static void report(const struct options *options, const struct check_result *res
         rt_json_write_end(&json);
 }
 
-int command_check(const struct options *options)
+static int check_job(const struct options *options)
 {
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
@@ -65,4 +67,71 @@ int command_check(const struct options *options)
         printf("%zu distinct kernels, %zu wrong\n", result_count, bad);
     arena_destroy(arena);
     return bad ? EXIT_NUMERIC : EXIT_OK;
+}
+
+/* --- another framework's values --- */
+
+static void print_value(struct arena *arena, const struct options *options,
+                        const struct against_result *result)
+{
+    printf("%-4s %-32s %-24s worst %.2e of %.0e, rms %.3g\n",
+           result->worst <= options->tolerance ? "ok" : "BAD", result->name,
+           type_text(arena, &result->type), result->worst, options->tolerance, result->rms);
+}
+
+static void write_value(struct rt_json_writer *json, struct arena *arena,
+                        const struct options *options, const struct against_result *result)
+{
+    rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "name", result->name);
+    rt_json_write_text(json, "type", type_text(arena, &result->type));
+    rt_json_write_double(json, "worst", result->worst);
+    rt_json_write_double(json, "limit", options->tolerance);
+    rt_json_write_double(json, "rms", result->rms);
+    rt_json_write_bool(json, "ok", result->worst <= options->tolerance);
+    rt_json_write_end(json);
+}
+
+static size_t report_values(struct arena *arena, const struct options *options,
+                            const struct against_result *results, size_t count)
+{
+    struct rt_json_writer json;
+    size_t bad = 0;
+    if (options->json) {
+        rt_json_write_open(&json, stdout, true);
+        rt_json_write_array(&json, NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bad += !(results[i].worst <= options->tolerance);
+        if (options->json)
+            write_value(&json, arena, options, &results[i]);
+        else
+            print_value(arena, options, &results[i]);
+    }
+    if (options->json)
+        rt_json_write_end(&json);
+    else
+        printf("%zu values, %zu wrong\n", count, bad);
+    return bad;
+}
+
+/* The whole entry at once, unless the command line says otherwise. */
+static int check_against(const struct options *options)
+{
+    struct arena *arena = arena_create();
+    struct options predict = *options;
+    if (!predict.task)
+        predict.task = CHOICE_TASK_predict;
+    struct npz npz = npz_open(arena, options->against);
+    struct job job = job_open(arena, &predict);
+    size_t count;
+    struct against_result *results = against_compare(&job, &npz, &count);
+    size_t bad = report_values(arena, options, results, count);
+    arena_destroy(arena);
+    return bad ? EXIT_NUMERIC : EXIT_OK;
+}
+
+int command_check(const struct options *options)
+{
+    return options->against ? check_against(options) : check_job(options);
 }

@@ -3,8 +3,8 @@
  * in chunks, and prefill followed by decode; both layouts of config.json; and every planted
  * change of the configuration must show.
  */
+#include "compiler/interpret.h"
 #include "compiler/job.h"
-#include "ir/interp.h"
 #include "tests/reference.h"
 
 #include <math.h>
@@ -29,25 +29,10 @@ struct runner {
     json_t *planted; /* a change of tensors (pattern, operation, value), or NULL */
 };
 
-static double stored_number(const void *data, enum dtype dtype, int64_t i)
-{
-    if (dtype == DTYPE_f32)
-        return ((const float *)data)[i];
-    uint16_t half = ((const uint16_t *)data)[i];
-    if (dtype == DTYPE_bf16) {
-        uint32_t bits = (uint32_t)half << 16;
-        float number;
-        memcpy(&number, &bits, sizeof number);
-        return number;
-    }
-    int exponent = half >> 10 & 31;
-    double number = exponent ? ldexp(1024 + (half & 1023), exponent - 25) : ldexp(half & 1023, -24);
-    return half >> 15 ? -number : number;
-}
-
 /* Sets the tensors that the pattern names, or adds to them. */
-static void plant(const struct runner *r, const char *tensor, double *numbers, int64_t count)
+static void plant(void *context, const char *tensor, double *numbers, int64_t count)
 {
+    const struct runner *r = context;
     const char *pattern = json_string_value(json_object_get(r->planted, "tensors"));
     const char *operation = json_string_value(json_object_get(r->planted, "operation"));
     double value = json_number_value(json_object_get(r->planted, "value"));
@@ -58,22 +43,6 @@ static void plant(const struct runner *r, const char *tensor, double *numbers, i
     for (int64_t i = 0; hit && i < count; i++)
         numbers[i] = (strcmp(operation, "set") == 0 ? 0 : numbers[i]) + value;
     regfree(&regex);
-}
-
-static void bind_weights(struct runner *r)
-{
-    const struct rt_checkpoint *checkpoint = model_directory_checkpoint(r->job.directory);
-    for (size_t i = 0; i < r->job.module->weights.count; i++) {
-        const struct node *weight = r->job.module->weights.items[i];
-        const struct rt_tensor *tensor = rt_checkpoint_find(checkpoint, node_text(weight, tensor));
-        int64_t count = type_elements(&weight->results[0].type);
-        double *numbers = arena_array(r->arena, double, (size_t)count);
-        for (int64_t k = 0; k < count; k++)
-            numbers[k] = stored_number(rt_tensor_data(checkpoint, tensor),
-                                       (enum dtype)rt_stored_dtype(tensor->stored), k);
-        plant(r, tensor->name, numbers, count);
-        interp_bind(r->interp, &weight->results[0], numbers);
-    }
 }
 
 static void clear_states(struct runner *r)
@@ -99,7 +68,8 @@ static struct runner open_runner(const struct reference *reference, const char *
     r.job = job_open(r.arena, options);
     pipeline_run(r.job.module, &r.job.pipeline, "decode");
     r.interp = interp_create(r.job.module, INTERP_EXACT);
-    bind_weights(&r);
+    interpret_bind_weights(r.interp, r.job.module, model_directory_checkpoint(r.job.directory),
+                           plant, &r);
     clear_states(&r);
     return r;
 }
