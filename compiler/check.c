@@ -171,6 +171,23 @@ static void compare_value(struct kernel_check *k, const struct value *value)
         compare_element(k, value, count <= samples ? i : draw_below(&k->checker->random, count));
 }
 
+static void for_each_result(struct kernel_check *k,
+                            void (*visit)(struct kernel_check *, const struct value *))
+{
+    for (size_t i = 0; i < k->function->nodes.count; i++) {
+        const struct node *node = k->function->nodes.items[i];
+        for (int r = 0; node->kernel == k->kernel && r < op_info(node->op)->results; r++)
+            if (node->results[r].place.kind == PLACE_ARENA)
+                visit(k, &node->results[r]);
+    }
+}
+
+/* What a kernel leaves out shall not look right because an earlier one had written it. */
+static void spoil_result(struct kernel_check *k, const struct value *value)
+{
+    memset(check_memory_of(&k->checker->memory, value), 0xff, type_bytes(&value->type));
+}
+
 static bool uses_half(const struct kernel_check *k)
 {
     for (size_t i = 0; i < k->function->nodes.count; i++) {
@@ -196,15 +213,11 @@ static struct check_result check_kernel(struct checker *c, size_t f, size_t s)
         fatal(OUT_OF_MEMORY, c->module->next_value * sizeof *k.inputs);
     k.result = (struct check_result){.function = function->name, .kernel = k.kernel->name,
                                      .skeleton = skeleton_name(k.kernel->skeleton)};
+    for_each_result(&k, spoil_result); /* may share memory with inputs: first */
     for_each_input(&k, fill_input);
     for_each_input(&k, keep_input);
     run_step(c, &c->program->functions[f], &c->program->functions[f].steps[s]);
-    for (size_t i = 0; i < function->nodes.count; i++) {
-        const struct node *node = function->nodes.items[i];
-        for (int r = 0; node->kernel == k.kernel && r < op_info(node->op)->results; r++)
-            if (node->results[r].place.kind == PLACE_ARENA)
-                compare_value(&k, &node->results[r]);
-    }
+    for_each_result(&k, compare_value);
     for_each_input(&k, release_input);
     free(k.inputs);
     k.result.worst = worst_error(&k);

@@ -69,8 +69,10 @@ void fill_random(struct random *random, const struct type *type, char *bytes, in
         double unit = (double)draw(random) * 0x1p-32, value;
         if (dtype_is_float(type->dtype))
             value = type->rank == 0 ? 0.1 + unit : 2 * unit - 1;
+        else if (type->dtype == DTYPE_bool)
+            value = type->rank == 0 ? 1 : (double)draw_below(random, 2);
         else
-            value = (double)draw_below(random, type->dtype == DTYPE_bool ? 2 : bound);
+            value = (double)draw_below(random, bound);
         write_element(type->dtype, bytes, i, value);
     }
 }

@@ -11,7 +11,8 @@ struct random {
 
 int64_t draw_below(struct random *random, int64_t bound); /* 0 where bound < 1 */
 
-/* Fills a contiguous tensor: floats in [-1, 1) (rank 0: [0.1, 1.1)), integers below `bound`. */
+/* Fills a contiguous tensor: floats in [-1, 1), integers below `bound`. Of rank 0: floats in
+ * [0.1, 1.1), and true, since such a flag says whether the kernel is to do anything. */
 void fill_random(struct random *random, const struct type *type, char *bytes, int64_t bound);
 
 /* What integers may be in the inputs of a kernel: rows of what it gathers from, positions that
