@@ -1,35 +1,99 @@
 /* `sinter explain`: what every kernel costs and what bounds it. */
+#include "compiler/explain.h"
 #include "compiler/job.h"
-#include "ir/cost.h"
+#include "runtime/json_write.h"
 
 #include <stdio.h>
 
-struct bound {
-    double compute, memory; /* seconds */
-};
+enum { NAME = 28 };
 
-static struct bound bound_of(const struct cost *cost, const struct target *target, bool bf16)
+static const char *bound_of(double compute, double memory)
 {
-    double gflops = bf16 ? target->gflops_bf16 : target->gflops_f32;
-    return (struct bound){cost->flops / (gflops * 1e9), cost->bytes / (target->gbs * 1e9)};
+    return compute > memory ? "compute" : "memory";
 }
 
-static void explain_function(const struct job *job, const struct function *function)
+/* How much of the time that the bound takes, the other resource is busy too. */
+static double other_share(double compute, double memory)
 {
-    double total = 0;
-    printf("%s\n", function->name);
-    for (size_t i = 0; i < function->kernels.count; i++) {
-        const struct kernel *kernel = function->kernels.items[i];
-        struct cost cost = kernel_cost(function, kernel);
-        struct bound bound =
-            bound_of(&cost, job->pipeline.target, job->pipeline.compute == DTYPE_bf16);
-        double seconds = bound.compute > bound.memory ? bound.compute : bound.memory;
-        printf("  %-28s %-14s %12.3f MF %12.3f MB %10.1f us  %s\n", kernel->name,
-               skeleton_name(kernel->skeleton), cost.flops / 1e6, cost.bytes / 1e6, seconds * 1e6,
-               bound.compute > bound.memory ? "compute" : "memory");
-        total += seconds;
+    double most = compute > memory ? compute : memory, least = compute > memory ? memory : compute;
+    return most > 0 ? least / most : 0;
+}
+
+static double share(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
+static void print_kernel(const struct explained_kernel *kernel, double total)
+{
+    printf("%c %-*.*s %-13s %-12.12s %11.3f %11.3f %10.1f %6.1f%%  %-7s %5.0f%%\n",
+           kernel->distinct ? '*' : ' ', NAME, NAME, kernel->name, kernel->skeleton, kernel->scope,
+           kernel->flops / 1e6, kernel->bytes / 1e6, kernel->seconds * 1e6,
+           100 * share(kernel->seconds, total), bound_of(kernel->compute, kernel->memory),
+           100 * other_share(kernel->compute, kernel->memory));
+}
+
+static void print_function(const struct explained_function *function)
+{
+    printf("\n%s: %zu kernels, %zu of them not seen before (*)\n", function->name, function->count,
+           function->distinct);
+    printf("  %-*s %-13s %-12s %11s %11s %10s %7s  %-7s %6s\n", NAME, "kernel", "skeleton",
+           "part", "MFLOP", "MB", "us", "share", "bound", "other");
+    for (size_t i = 0; i < function->count; i++)
+        print_kernel(&function->kernels[i], function->seconds);
+    printf("  %-*s %-13s %-12s %11.3f %11.3f %10.1f %6.1f%%  %-7s %5.0f%%\n", NAME, "total", "", "",
+           function->flops / 1e6, function->bytes / 1e6, function->seconds * 1e6,
+           function->count ? 100.0 : 0.0, bound_of(function->compute, function->memory),
+           100 * other_share(function->compute, function->memory));
+}
+
+static void write_costs(struct rt_json_writer *json, double flops, double bytes, double compute,
+                        double memory, double seconds)
+{
+    rt_json_write_double(json, "flops", flops);
+    rt_json_write_double(json, "bytes", bytes);
+    rt_json_write_double(json, "compute_s", compute);
+    rt_json_write_double(json, "memory_s", memory);
+    rt_json_write_double(json, "seconds", seconds);
+    rt_json_write_text(json, "bound", bound_of(compute, memory));
+    rt_json_write_double(json, "other", other_share(compute, memory));
+}
+
+static void write_function(struct rt_json_writer *json, const struct explained_function *function)
+{
+    rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "function", function->name);
+    rt_json_write_unsigned(json, "distinct", function->distinct);
+    write_costs(json, function->flops, function->bytes, function->compute, function->memory,
+                function->seconds);
+    rt_json_write_array(json, "kernels");
+    for (size_t i = 0; i < function->count; i++) {
+        const struct explained_kernel *kernel = &function->kernels[i];
+        rt_json_write_object(json, NULL);
+        rt_json_write_text(json, "kernel", kernel->name);
+        rt_json_write_text(json, "skeleton", kernel->skeleton);
+        rt_json_write_text(json, "part", kernel->scope);
+        rt_json_write_bool(json, "distinct", kernel->distinct);
+        rt_json_write_double(json, "share", share(kernel->seconds, function->seconds));
+        write_costs(json, kernel->flops, kernel->bytes, kernel->compute, kernel->memory,
+                    kernel->seconds);
+        rt_json_write_end(json);
     }
-    printf("  %-28s %-14s %39s %10.1f us of one core\n\n", "total", "", "", total * 1e6);
+    rt_json_write_end(json);
+    rt_json_write_end(json);
+}
+
+static void write_all(const struct job *job, const struct explained_function *functions)
+{
+    struct rt_json_writer json;
+    rt_json_write_open(&json, stdout, true);
+    rt_json_write_object(&json, NULL);
+    rt_json_write_text(&json, "target", job->pipeline.target->name);
+    rt_json_write_array(&json, "functions");
+    for (size_t f = 0; f < job->module->functions.count; f++)
+        write_function(&json, &functions[f]);
+    rt_json_write_end(&json);
+    rt_json_write_end(&json);
 }
 
 int command_explain(const struct options *options)
@@ -37,10 +101,16 @@ int command_explain(const struct options *options)
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
     job_run(&job);
-    printf("predicted for one core of %s, by the attainable figures of `sinter targets`\n\n",
-           job.pipeline.target->name);
-    for (size_t f = 0; f < job.module->functions.count; f++)
-        explain_function(&job, job.module->functions.items[f]);
+    const struct explained_function *functions =
+        explain_module(job.module, job.pipeline.target);
+    if (options->json) {
+        write_all(&job, functions);
+    } else {
+        printf("predicted for one core of %s, by the figures of `sinter targets`\n",
+               job.pipeline.target->name);
+        for (size_t f = 0; f < job.module->functions.count; f++)
+            print_function(&functions[f]);
+    }
     arena_destroy(arena);
     return EXIT_OK;
 }

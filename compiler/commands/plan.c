@@ -55,8 +55,7 @@ static void print_plan(struct module *module, const struct memory *memory)
     print_bytes("inputs", memory->inputs, "of all functions");
     print_bytes("scratch", memory->scratch, "of the largest function; the others overlay it");
     print_bytes("arena", module->arena_bytes, "states + inputs + scratch, allocated once");
-    printf("\n%-16s %8s %14s %14s %14s\n", "function", "kernels", "side by side", "alive at once",
-           "");
+    printf("\n%-16s %8s %14s %14s\n", "function", "kernels", "side by side", "alive at once");
     for (size_t f = 0; f < module->functions.count; f++) {
         const struct function *function = module->functions.items[f];
         uint64_t sum, alive;
@@ -66,7 +65,20 @@ static void print_plan(struct module *module, const struct memory *memory)
     }
 }
 
-static void write_plan(const struct module *module, const struct memory *memory)
+static void write_function(struct rt_json_writer *json, struct module *module,
+                           const struct function *function)
+{
+    uint64_t sum, alive;
+    function_memory(module, function, &sum, &alive);
+    rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "function", function->name);
+    rt_json_write_unsigned(json, "kernels", function->kernels.count);
+    rt_json_write_unsigned(json, "side_by_side", sum);
+    rt_json_write_unsigned(json, "alive_at_once", alive);
+    rt_json_write_end(json);
+}
+
+static void write_plan(struct module *module, const struct memory *memory)
 {
     struct rt_json_writer json;
     rt_json_write_open(&json, stdout, true);
@@ -76,6 +88,10 @@ static void write_plan(const struct module *module, const struct memory *memory)
     rt_json_write_unsigned(&json, "inputs", memory->inputs);
     rt_json_write_unsigned(&json, "scratch", memory->scratch);
     rt_json_write_unsigned(&json, "arena", module->arena_bytes);
+    rt_json_write_array(&json, "functions");
+    for (size_t f = 0; f < module->functions.count; f++)
+        write_function(&json, module, module->functions.items[f]);
+    rt_json_write_end(&json);
     rt_json_write_end(&json);
 }
 

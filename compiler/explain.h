@@ -1,0 +1,30 @@
+/*
+ * What each kernel of a planned module costs, and what bounds it, by the attainable figures of the
+ * target table (ir/targets.def), for one core. Predictions, to compare kernels; `bench` measures.
+ */
+#ifndef SINTER_EXPLAIN_H
+#define SINTER_EXPLAIN_H
+
+#include "ir/ir.h"
+#include "ir/target.h"
+
+struct explained_kernel {
+    const char *name, *skeleton, *scope; /* scope: "layers.0", "" at the top */
+    double flops, bytes;
+    double compute, memory; /* seconds that each alone would take */
+    double seconds;         /* the larger of both */
+    bool distinct;          /* no kernel before it, of any function, has the same code */
+};
+
+struct explained_function {
+    const char *name;
+    struct explained_kernel *kernels;
+    size_t count, distinct;
+    double flops, bytes, compute, memory, seconds; /* sums */
+};
+
+/* One for each function of the module, in order. */
+struct explained_function *explain_module(const struct module *module,
+                                          const struct target *target);
+
+#endif
