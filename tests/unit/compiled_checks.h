@@ -14,7 +14,4 @@ void check_rows(const struct compiled *compiled, const struct reference *referen
 /* Logits against Transformers in float64; with f32 also that a changed weight shows. */
 void check_logits(const struct compiled *compiled, const struct reference *reference);
 
-/* Every distinct kernel against the interpreter. */
-void check_kernel_results(const struct compiled *compiled, const char *what);
-
 #endif

@@ -5,7 +5,7 @@
  *     test_compiled f32|bf16
  *
  * One type a process, so that two processors share the work; each checkpoint is compiled once
- * for this machine, and once for one of the baseline levels, in turn, for its kernels only.
+ * for this machine, and once for one of the baseline levels, in turn.
  */
 #include "compiler/check.h"
 #include "runtime/cpu_features.h"
@@ -32,7 +32,7 @@ static struct compiled compile(const struct reference *reference, const char *cp
     return compiled_open(words, sizeof words / sizeof *words, samplers);
 }
 
-void check_kernel_results(const struct compiled *c, const char *what)
+static void check_kernel_results(const struct compiled *c, const char *what)
 {
     size_t count;
     struct check_result *results =
@@ -45,18 +45,23 @@ void check_kernel_results(const struct compiled *c, const char *what)
                      results[i].limit, (long long)results[i].compared);
 }
 
+static void check_all(const struct compiled *c, const struct reference *reference)
+{
+    check_logits(c, reference);
+    check_rows(c, reference);
+    check_kernel_results(c, reference->name);
+}
+
 static void check(const struct reference *reference, void *context)
 {
     static const char *const levels[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
     int *number = context;
     struct compiled c = compile(reference, "native", *number == 0);
-    check_logits(&c, reference);
-    check_rows(&c, reference);
-    check_kernel_results(&c, reference->name);
+    check_all(&c, reference);
     compiled_close(&c);
     c = compile(reference, levels[*number % 3], *number < 3);
     if (rt_cpu_check(c.program->cpu_features) == 0)
-        check_kernel_results(&c, reference->name);
+        check_all(&c, reference);
     else
         printf("SKIPPED 1 %s for %s: this machine lacks it\n", reference->name, c.program->cpu);
     compiled_close(&c);
