@@ -18,18 +18,17 @@ struct outcome {
 
 /* How to run it; zero is the ordinary. */
 struct command_setting {
-    const char *directory;           /* to run in */
-    const char *input;               /* on standard input; NULL: nothing, at its end */
-    const char *const *environment;  /* NAME=VALUE to add, ended by NULL */
-    bool writes;                     /* keep the borders of writes to standard output */
+    const char *directory;          /* to run in */
+    const char *input;              /* on standard input; NULL: nothing, at its end */
+    const char *const *environment; /* NAME=VALUE to add, ended by NULL */
+    bool writes;                    /* keep the borders of writes to standard output */
 };
 
 /*
  * words: the program and its arguments, ended by NULL. The result is valid until the next call.
  * Ends the test program if the command cannot be run at all.
  */
-const struct outcome *command_run(const struct command_setting *setting,
-                                  const char *const *words);
+const struct outcome *command_run(const struct command_setting *setting, const char *const *words);
 
 /* command_run with the words of `line`, split at blanks; ' quotes. */
 const struct outcome *command_line(const struct command_setting *setting, const char *format, ...)

@@ -71,8 +71,7 @@ static struct difference by_score(const struct compiled *c, const struct referen
         assert_int_equal(rt_session_read(&session, port, logits), 0);
         for (int b = 0; b < reference->rows; b++)
             for (int i = 0; i < count; i++)
-                compare(&d, reference, b, at + i,
-                        logits + (b * chunk + i) * reference->vocabulary);
+                compare(&d, reference, b, at + i, logits + (b * chunk + i) * reference->vocabulary);
     }
     free(logits);
     rt_session_close(&session);
@@ -111,8 +110,8 @@ static void within(const struct compiled *c, const struct reference *reference, 
         double error = sqrt(d->squares[b] / (double)d->compared[b]);
         assert_true(limit > 0);
         if (!(error <= share * limit))
-            fail_msg("%s, %s, bf16: row %d has an error of %g, PyTorch %g", reference->name, how,
-                     b, error, limit);
+            fail_msg("%s, %s, bf16: row %d has an error of %g, PyTorch %g", reference->name, how, b,
+                     error, limit);
     }
 }
 

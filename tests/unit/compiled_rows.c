@@ -79,9 +79,8 @@ static void prefill(struct rows *r, const struct way *way)
             int left = lengths[way->prompts[b]] - at;
             counts[b] = left < 0 ? 0 : left < chunk ? left : chunk;
             for (int i = 0; i < chunk; i++)
-                tokens[b * chunk + i] = i < counts[b]
-                                            ? token_of(r, way->prompts[b], at + i)
-                                            : padding_of(r, way, at + b * chunk + i);
+                tokens[b * chunk + i] = i < counts[b] ? token_of(r, way->prompts[b], at + i)
+                                                      : padding_of(r, way, at + b * chunk + i);
         }
         compiled_feed(&r->session, compiled_function(r->compiled, "prefill", chunk), tokens,
                       counts);
@@ -94,8 +93,8 @@ static void generate(struct rows *r, const struct way *way, int step)
     for (int b = 0; b < ROWS; b++) {
         int prompt = way->prompts[b];
         counts[b] = !(way->stops == b + 1 && step > 1);
-        tokens[b] = counts[b] ? token_of(r, prompt, lengths[prompt] + step)
-                              : padding_of(r, way, step);
+        tokens[b] =
+            counts[b] ? token_of(r, prompt, lengths[prompt] + step) : padding_of(r, way, step);
     }
     compiled_feed(&r->session, compiled_function(r->compiled, "decode", 1), tokens, counts);
 }
@@ -131,8 +130,8 @@ static void same_row(const struct rows *r, const char *what, const float *expect
         const float *b = got + (step * ROWS + row) * v;
         for (rt_i64 i = 0; i < v; i++)
             if (memcmp(&a[i], &b[i], sizeof *a) != 0)
-                fail_msg("%s, %s: row %d, step %d, logit %lld: %.9g, not %.9g", r->name, what,
-                         row, step, (long long)i, (double)b[i], (double)a[i]);
+                fail_msg("%s, %s: row %d, step %d, logit %lld: %.9g, not %.9g", r->name, what, row,
+                         step, (long long)i, (double)b[i], (double)a[i]);
         assert_true(a[0] == a[0]);
     }
 }
@@ -164,9 +163,13 @@ static void against_ways(struct rows *r, const float *mixed)
         {.what = "chunks of 16", .prompts = {0, 1, 2, 3}, .chunk = 16},
         {.what = "chunks of 64", .prompts = {0, 1, 2, 3}, .chunk = 64},
         {.what = "ids in the padding", .prompts = {0, 1, 2, 3}, .padding = 5},
-        {.what = "ids in the padding of chunks of 64", .prompts = {2, 1, 0, 3}, .chunk = 64,
+        {.what = "ids in the padding of chunks of 64",
+         .prompts = {2, 1, 0, 3},
+         .chunk = 64,
          .padding = 6},
-        {.what = "caches full of NaN", .prompts = {0, 1, 2, 3}, .cache_byte = 0xff,
+        {.what = "caches full of NaN",
+         .prompts = {0, 1, 2, 3},
+         .cache_byte = 0xff,
          .overflowed = true},
         {.what = "caches full of large numbers", .prompts = {3, 1, 2, 0}, .cache_byte = 0x7e},
         {.what = "a row that stops", .prompts = {0, 1, 2, 3}, .stops = 2, .padding = 7},

@@ -26,8 +26,8 @@ enum { SAMPLES = 4096 };
 
 static void check_example(const char *model, const char *task, const char *dtype, const char *cpu)
 {
-    const char *words[] = {"build", model, "--task", task, "--batch", "10", "--dtype", dtype,
-                           "--cpu", cpu};
+    const char *words[] = {"build", model,     "--task", task,    "--batch",
+                           "10",    "--dtype", dtype,    "--cpu", cpu};
     struct compiled c = compiled_open(words, sizeof words / sizeof *words, true);
     size_t count = 0;
     if (rt_cpu_check(c.program->cpu_features) != 0) {
@@ -40,8 +40,8 @@ static void check_example(const char *model, const char *task, const char *dtype
     assert_true(count > 0);
     for (size_t i = 0; i < count; i++)
         if (!(results[i].compared > 0 && results[i].worst <= results[i].limit))
-            fail_msg("%s, %s, %s, %s: kernel %s: error %g of %g, %lld compared", model, task,
-                     dtype, cpu, results[i].kernel, results[i].worst, results[i].limit,
+            fail_msg("%s, %s, %s, %s: kernel %s: error %g of %g, %lld compared", model, task, dtype,
+                     cpu, results[i].kernel, results[i].worst, results[i].limit,
                      (long long)results[i].compared);
     compiled_close(&c);
 }
@@ -50,8 +50,7 @@ static void examples(void **state)
 {
     (void)state;
     static const char *const cpus[] = {"native", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
-    static const char *const models[] = {"docs/examples/mlp.model",
-                                         "docs/examples/convnet.model"};
+    static const char *const models[] = {"docs/examples/mlp.model", "docs/examples/convnet.model"};
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 2; k++) {
             check_example(models[k], "fit", "f32", cpus[i]);
@@ -62,8 +61,8 @@ static void examples(void **state)
 static void command(void **state)
 {
     (void)state;
-    const struct outcome *o = command_line(
-        NULL, "%s check tests/fixtures/tiny --max-length 16 --json", SINTER_COMPILER);
+    const struct outcome *o =
+        command_line(NULL, "%s check tests/fixtures/tiny --max-length 16 --json", SINTER_COMPILER);
     assert_int_equal(o->code, EXIT_OK);
     json_t *results = json_loads(o->out, 0, NULL);
     assert_true(json_array_size(results) > 20);
@@ -123,8 +122,10 @@ static char *wrong_text(struct arena *arena, const char *text, const struct plan
         str_bytes(&out, from, (size_t)(name - from));
         str_printf(&out, "%s", right);
         from = parameters;
-        str_printf(&wrappers, "static void %.*s(void *const *operands, rt_i64 begin, rt_i64 end)"
-                              "\n{\n", (int)(parameters - name), name);
+        str_printf(&wrappers,
+                   "static void %.*s(void *const *operands, rt_i64 begin, rt_i64 end)"
+                   "\n{\n",
+                   (int)(parameters - name), name);
         str_printf(&wrappers, plant->body, right, operand);
         str_printf(&wrappers, "}\n");
         ++*count;
@@ -158,13 +159,11 @@ static void check_plant(const struct compiled *c, const char *text, const struct
     if (status != TOOLCHAIN_OK)
         fail_msg("%s", errors);
     free(errors);
-    struct check_result *results =
-        check_kernels(c->job.module, &object, 1, SAMPLES, 7, &count);
+    struct check_result *results = check_kernels(c->job.module, &object, 1, SAMPLES, 7, &count);
     assert_true(planted > 5);
     size_t found = count_wrong(results, count);
     if (found != planted)
-        fail_msg("%s: %zu kernels of %zu found, %zu are wrong", plant->what, found, count,
-                 planted);
+        fail_msg("%s: %zu kernels of %zu found, %zu are wrong", plant->what, found, count, planted);
     toolchain_free_objects(&object, 1);
 }
 
@@ -173,8 +172,11 @@ static void wrong_kernels(void **state)
     (void)state;
     char path[] = "/tmp/sinter-check-test-XXXXXX";
     close(mkstemp(path));
-    const char *words[] = {"build", "docs/examples/mlp.model", "--task", "fit", "--batch", "4",
-                           "--set", "hidden=5", "--emit", path};
+    const char *words[] = {"build",   "docs/examples/mlp.model",
+                           "--task",  "fit",
+                           "--batch", "4",
+                           "--set",   "hidden=5",
+                           "--emit",  path};
     struct compiled c = compiled_open(words, sizeof words / sizeof *words, true);
     size_t length;
     char *text = command_read_file(path, &length);

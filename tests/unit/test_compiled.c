@@ -27,8 +27,8 @@ static struct compiled compile(const struct reference *reference, const char *cp
     snprintf(path, sizeof path, "tests/fixtures/checkpoints/%s", reference->name);
     snprintf(batch, sizeof batch, "%d", CHECKED_BATCH);
     snprintf(length, sizeof length, "%d", CHECKED_LENGTH);
-    const char *words[] = {"build", path, "--dtype", dtype, "--batch", batch, "--max-length",
-                           length, "--cpu", cpu};
+    const char *words[] = {"build", path,           "--dtype", dtype,   "--batch",
+                           batch,   "--max-length", length,    "--cpu", cpu};
     return compiled_open(words, sizeof words / sizeof *words, samplers);
 }
 

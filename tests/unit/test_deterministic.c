@@ -24,9 +24,13 @@ struct way {
     const char *const *environment;
 };
 
-static const char *const turkish[] = {"LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8",
-                                      "TZ=Pacific/Kiritimati", "TMPDIR=/var/tmp",
-                                      "SOURCE_DATE_EPOCH=1", "HOME=/nonexistent", NULL};
+static const char *const turkish[] = {"LANG=tr_TR.UTF-8",
+                                      "LC_ALL=tr_TR.UTF-8",
+                                      "TZ=Pacific/Kiritimati",
+                                      "TMPDIR=/var/tmp",
+                                      "SOURCE_DATE_EPOCH=1",
+                                      "HOME=/nonexistent",
+                                      NULL};
 static const char *const plain[] = {"LANG=C", "LC_ALL=C", "TZ=UTC", NULL};
 
 static const struct way ways[] = {

@@ -27,11 +27,46 @@ enum { NAMES = 1000, COMPILED = 40, LONG = 64 << 10 };
 static const char marker[] = "Zq7x";
 
 static const char *const pieces[] = {
-    "\"", "\\", "\\\"", "\n", "\r\n", "*/", "/*", "//", "\\\n", "?\?/", "?\?/\n", "?\?)",
-    "'", "`id`", "$(touch pwned)", "; rm x", "%s%n", "%:define x", "<:", "{}", "\x01", "\x1b[2J",
-    "\x7f", "\xff\xfe", "\xc0\xaf", "\xe2\x80\xae", "\xe2\x81\xa6", "\xef\xbb\xbf", "\xc3\xa9",
-    "#include </etc/passwd>\n", "\n#error\n", "__asm__(\"int3\")", "rt_program", "../../x", " ",
-    "\t", "\\x41", "\\u0041", "\v\f", "_Pragma(\"x\")",
+    "\"",
+    "\\",
+    "\\\"",
+    "\n",
+    "\r\n",
+    "*/",
+    "/*",
+    "//",
+    "\\\n",
+    "?\?/",
+    "?\?/\n",
+    "?\?)",
+    "'",
+    "`id`",
+    "$(touch pwned)",
+    "; rm x",
+    "%s%n",
+    "%:define x",
+    "<:",
+    "{}",
+    "\x01",
+    "\x1b[2J",
+    "\x7f",
+    "\xff\xfe",
+    "\xc0\xaf",
+    "\xe2\x80\xae",
+    "\xe2\x81\xa6",
+    "\xef\xbb\xbf",
+    "\xc3\xa9",
+    "#include </etc/passwd>\n",
+    "\n#error\n",
+    "__asm__(\"int3\")",
+    "rt_program",
+    "../../x",
+    " ",
+    "\t",
+    "\\x41",
+    "\\u0041",
+    "\v\f",
+    "_Pragma(\"x\")",
 };
 enum { PIECES = sizeof pieces / sizeof *pieces };
 
@@ -140,8 +175,10 @@ static char *description(const char *const *tensors, int count)
                 text[length++] = '\\';
             text[length++] = *c;
         }
-        length += (size_t)sprintf(text + length, "\" init random(0.1)\n    x = linear(x, w%d) * "
-                                                 "%d.5\n", i, i + 1);
+        length += (size_t)sprintf(text + length,
+                                  "\" init random(0.1)\n    x = linear(x, w%d) * "
+                                  "%d.5\n",
+                                  i, i + 1);
     }
     sprintf(text + length, "    output y = x\n}\n");
     return text;
@@ -156,8 +193,9 @@ static struct module *planned(const char *const *tensors, int count)
     command_write_file(path, text, strlen(text));
     struct options *options = arena_new(arena, struct options);
     char *words[] = {"sinter", "build", path, "--cpu", "x86-64-v3"};
-    assert_int_equal(rt_command_line_parse(&compiler_command_table, (struct command_line *)options,
-                                           5, words), 0);
+    assert_int_equal(
+        rt_command_line_parse(&compiler_command_table, (struct command_line *)options, 5, words),
+        0);
     struct job job = job_open(arena, options);
     job_run(&job);
     unlink(path);
@@ -199,8 +237,12 @@ static struct module *as_text(struct module *module)
 
 static struct program_facts facts_with(const char *const *names)
 {
-    return (struct program_facts){.compiler = names[5], .task = names[6], .dtype = names[7],
-                                  .weights_path = names[8], .batch = 1, .bos_id = -1};
+    return (struct program_facts){.compiler = names[5],
+                                  .task = names[6],
+                                  .dtype = names[7],
+                                  .weights_path = names[8],
+                                  .batch = 1,
+                                  .bos_id = -1};
 }
 
 static void ir_text(void **state)
@@ -314,10 +356,10 @@ static void tokens(void **state)
     (void)state;
     json_t *vocab = vocabulary(hostile);
     assert_true(json_object_size(vocab) > NAMES / 2);
-    json_t *whole = json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:{s:s, s:[], s:o}}", "version",
-                              "1.0", "normalizer", "pre_tokenizer", "added_tokens",
-                              "post_processor", "decoder", "model", "type", "BPE", "merges",
-                              "vocab", vocab);
+    json_t *whole =
+        json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:{s:s, s:[], s:o}}", "version", "1.0",
+                  "normalizer", "pre_tokenizer", "added_tokens", "post_processor", "decoder",
+                  "model", "type", "BPE", "merges", "vocab", vocab);
     char *json = json_dumps(whole, 0), folder[64], path[128];
     command_folder(folder, sizeof folder, "tokens");
     snprintf(path, sizeof path, "%s/tokenizer.json", folder);
@@ -325,8 +367,8 @@ static void tokens(void **state)
     struct tokenizer_blob blob = tokenizer_compile(arena, folder);
     command_remove(folder);
     assert_non_null(memmem(blob.bytes, blob.size, marker, strlen(marker)));
-    struct program_facts facts = {.tokenizer = blob.bytes, .tokenizer_bytes = blob.size,
-                                  .bos_id = -1};
+    struct program_facts facts = {
+        .tokenizer = blob.bytes, .tokenizer_bytes = blob.size, .bos_id = -1};
     struct emit_text text = emit(planned(neutral, 1), &facts);
     assert_clean(&text);
     assert_null(strstr(text.text, marker));
@@ -367,8 +409,8 @@ static void directories(void **state)
     text.text = command_read_file(name, &text.length);
     assert_clean(&text);
     assert_null(strstr(without_literals(text.text), "pwned"));
-    assert_int_equal(
-        command_run(&there, (const char *const[]){"test", "-e", "pwned", NULL})->code, 1);
+    assert_int_equal(command_run(&there, (const char *const[]){"test", "-e", "pwned", NULL})->code,
+                     1);
     command_remove(folder);
     free(real);
 }

@@ -80,14 +80,13 @@ static void same_ids(const json_t *golden, const json_t *ids)
 static void golden_case(const char *program, const json_t *golden)
 {
     const json_t *prompt = json_object_get(golden, "prompt");
-    const struct outcome *o =
-        command_line(NULL, "%s generate --json -n %zu '%s'", program,
-                     json_array_size(json_object_get(golden, "greedy_ids")),
-                     prompt ? json_string_value(prompt) : "");
+    const struct outcome *o = command_line(NULL, "%s generate --json -n %zu '%s'", program,
+                                           json_array_size(json_object_get(golden, "greedy_ids")),
+                                           prompt ? json_string_value(prompt) : "");
     assert_int_equal(o->code, 0);
     json_t *result = parse(o->out);
-    assert_true(json_equal(json_object_get(result, "prompt_ids"),
-                           json_object_get(golden, "prompt_ids")));
+    assert_true(
+        json_equal(json_object_get(result, "prompt_ids"), json_object_get(golden, "prompt_ids")));
     same_ids(golden, json_object_get(result, "ids"));
     json_decref(result);
 }
@@ -168,9 +167,8 @@ static void score_case(const char *program, const char *model, const char *direc
 {
     json_t *cases = load("tests/fixtures/scores.json"), *found = NULL, *each;
     size_t index;
-    json_array_foreach(cases, index, each)
-        if (strcmp(text_of(each, "model"), model) == 0)
-            found = each;
+    json_array_foreach(cases, index, each) if (strcmp(text_of(each, "model"), model) == 0) found =
+        each;
     assert_non_null(found);
     assert_int_equal(json_integer_value(json_object_get(found, "max_length")), LENGTH);
     json_int_t limit = json_integer_value(json_object_get(found, "limit"));
@@ -272,8 +270,8 @@ static void start_time(void **state)
     (void)state;
     double best = 1e9;
     for (int i = 0; i < 10; i++) {
-        const struct outcome *o = command_line(NULL, "%s generate -n 1 ''",
-                                               has_stories ? stories : tiny);
+        const struct outcome *o =
+            command_line(NULL, "%s generate -n 1 ''", has_stories ? stories : tiny);
         assert_int_equal(o->code, 0);
         best = fmin(best, o->seconds);
     }
@@ -311,7 +309,8 @@ static void prompts(void **state)
     snprintf(first, sizeof first, "%s", text_of(result, "text"));
     json_decref(result);
     result = parse(command_line(NULL, "%s generate --json -n 9 --ids '%.*s'", tiny,
-                                (int)strlen(ids) - 2, ids + 1)->out);
+                                (int)strlen(ids) - 2, ids + 1)
+                       ->out);
     assert_string_equal(text_of(result, "text"), first);
     free(ids);
     json_decref(result);
@@ -330,25 +329,26 @@ static json_t *lines(const char *text)
 static void batch_file(void **state)
 {
     (void)state;
-    static const char text[] = "In the park, Ana found\nOne day\n\nThen a little duck came by\nMia\n"
-                               "Once upon a time, there was a child named Zoé who\nA\n";
+    static const char text[] =
+        "In the park, Ana found\nOne day\n\nThen a little duck came by\nMia\n"
+        "Once upon a time, there was a child named Zoé who\nA\n";
     char path[2 * PATH];
     snprintf(path, sizeof path, "%s/prompts.txt", folder);
     command_write_file(path, text, sizeof text - 1);
-    const struct outcome *o = command_line(NULL, "%s generate --json -n 12 --batch-file %s", tiny,
-                                           path);
+    const struct outcome *o =
+        command_line(NULL, "%s generate --json -n 12 --batch-file %s", tiny, path);
     assert_int_equal(o->code, 0);
     json_t *together = lines(o->out);
     assert_int_equal(json_array_size(together), 7);
     const struct command_setting input = {.input = text};
-    json_t *piped = lines(command_line(&input, "%s generate --json -n 12 --batch-file -",
-                                       tiny)->out);
+    json_t *piped =
+        lines(command_line(&input, "%s generate --json -n 12 --batch-file -", tiny)->out);
     assert_true(json_equal(together, piped));
     const char *at = text;
     for (size_t i = 0; i < json_array_size(together); i++) {
         int length = (int)strcspn(at, "\n");
-        json_t *alone = parse(command_line(NULL, "%s generate --json -n 12 '%.*s'", tiny, length,
-                                           at)->out);
+        json_t *alone =
+            parse(command_line(NULL, "%s generate --json -n 12 '%.*s'", tiny, length, at)->out);
         assert_true(json_equal(alone, json_array_get(together, i)));
         json_decref(alone);
         at += length + 1;
@@ -386,8 +386,11 @@ static void stop_strings(void **state)
     snprintf(whole, sizeof whole, "%s", command_line(NULL, "%s generate -n 40 ''", tiny)->out);
     char *found = strstr(whole, " ball. \"C"); /* across several tokens */
     assert_non_null(found);
-    json_t *result = parse(command_line(NULL, "%s generate --json -n 40 --stop 'never there' "
-                                              "--stop ' ball. \"C' ''", tiny)->out);
+    json_t *result = parse(command_line(NULL,
+                                        "%s generate --json -n 40 --stop 'never there' "
+                                        "--stop ' ball. \"C' ''",
+                                        tiny)
+                               ->out);
     assert_string_equal(text_of(result, "stop_reason"), "stop");
     *found = '\0';
     assert_string_equal(text_of(result, "text"), whole);
@@ -401,7 +404,10 @@ static void stop_strings(void **state)
 static void lengths(void **state)
 {
     (void)state;
-    static const struct { const char *options; int prompt, new; } cases[] = {
+    static const struct {
+        const char *options;
+        int prompt, new;
+    } cases[] = {
         {"--max-length 12 --ids '1 329 330 370'", 4, 8},
         {"--max-new-tokens 12 --ids '1 329 330 370'", 4, 12},
         {"--max-length 9 --max-new-tokens 7 --ids '1 329 330 370'", 4, 5},
@@ -410,8 +416,8 @@ static void lengths(void **state)
         {"--ignore-eos --ids 1", 1, LENGTH - 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        json_t *result = parse(command_line(NULL, "%s generate --json %s", tiny,
-                                            cases[i].options)->out);
+        json_t *result =
+            parse(command_line(NULL, "%s generate --json %s", tiny, cases[i].options)->out);
         assert_int_equal(json_array_size(json_object_get(result, "prompt_ids")), cases[i].prompt);
         assert_int_equal(json_array_size(json_object_get(result, "ids")), cases[i].new);
         assert_string_equal(text_of(result, "stop_reason"), "length");
@@ -457,8 +463,8 @@ static void several_eos(void **state)
     assert_int_equal(json_array_size(ids), 4); /* 329 330 370 274 */
     assert_string_equal(text_of(result, "text"), "One day,");
     json_decref(result);
-    result = parse(command_line(NULL, "%s generate --json -n 60 --ids '1 329 330 370 274'",
-                                program)->out);
+    result = parse(
+        command_line(NULL, "%s generate --json -n 60 --ids '1 329 330 370 274'", program)->out);
     ids = json_object_get(result, "ids"); /* 198 172 316 260 300 282 */
     assert_int_equal(json_array_size(ids), 6);
     assert_string_equal(text_of(result, "stop_reason"), "eos");
