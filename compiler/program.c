@@ -71,8 +71,21 @@ static struct program_facts facts_of(struct job *job)
     return facts;
 }
 
+/* What `info` tells beside the tables. */
+static void add_facts(struct job *job)
+{
+    int64_t parameters = 0;
+    for (size_t i = 0; i < job->module->weights.count; i++)
+        parameters += type_elements(&job->module->weights.items[i]->results[0].type);
+    module_add_fact(job->module, "parameters",
+                    arena_printf(job->arena, "%lld", (long long)parameters));
+    if (job->directory)
+        module_add_fact(job->module, "model type", model_directory_type(job->directory));
+}
+
 static struct emit_result emit(struct job *job)
 {
+    add_facts(job);
     struct emit_options options = {.facts = facts_of(job), .target = job->pipeline.target};
     /* Not by the number of threads: the program's bytes must not depend on it. */
     size_t units = job->module->functions.count * UNITS_A_FUNCTION;
