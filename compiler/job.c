@@ -181,6 +181,7 @@ static void open_ir(struct job *job, uint32_t source)
 {
     job->from_ir = true;
     job->module = ir_parse(job->arena, source);
+    pipeline_check_stage(job->module);
     ir_verify(job->module, job->module->stage, true);
     job->pipeline.task = choose_task(job);
     for (size_t i = 0; i < job->module->functions.count; i++) {

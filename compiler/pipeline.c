@@ -86,15 +86,27 @@ const char *pipeline_pass_name(int index)
     return index < PASS_COUNT ? passes[index].name : NULL;
 }
 
-/* The number of a pass; -1 for "lower". */
+/* The number of a pass; -1 for "lower", PASS_COUNT if there is none of that name. */
+static int look_up(const char *name)
+{
+    int i = strcmp(name, "lower") == 0 ? -1 : 0;
+    while (i >= 0 && i < PASS_COUNT && strcmp(passes[i].name, name) != 0)
+        i++;
+    return i;
+}
+
 static int find_pass(const char *name)
 {
-    for (int i = 0; i < PASS_COUNT; i++)
-        if (strcmp(passes[i].name, name) == 0)
-            return i;
-    if (strcmp(name, "lower") == 0)
-        return -1;
-    fatal(PASS_UNKNOWN, name);
+    int number = look_up(name);
+    if (number == PASS_COUNT)
+        fatal(PASS_UNKNOWN, name);
+    return number;
+}
+
+void pipeline_check_stage(const struct module *module)
+{
+    if (look_up(module->stage) == PASS_COUNT)
+        fatal(STAGE_UNKNOWN, module->stage, module->name);
 }
 
 void pipeline_from(struct module *module, enum task task, const char *pass)

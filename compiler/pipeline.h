@@ -22,6 +22,9 @@ struct pipeline_options {
 /* The name of pass `index` in order; NULL after the last. */
 const char *pipeline_pass_name(int index);
 
+/* Fatal if the module's stage is no pass and not "lower". */
+void pipeline_check_stage(const struct module *module);
+
 /*
  * As if the pass before `pass` had just run, so that the pipeline goes on with `pass`. Fatal if
  * there is no such pass, or if one that the module needs would be left out.
