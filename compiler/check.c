@@ -83,8 +83,7 @@ static bool is_input(const struct kernel_check *k, const struct value *value)
     return value->node->kernel != k->kernel;
 }
 
-static bool provide(void *context, const struct value *value, int64_t element,
-                    double *out_number)
+static bool provide(void *context, const struct value *value, int64_t element, double *out_number)
 {
     const struct kernel_check *k = context;
     if (!is_input(k, value))
@@ -116,8 +115,8 @@ static void keep_input(struct kernel_check *k, const struct value *value)
     struct snapshot *snapshot = &k->inputs[value->id];
     const char *bytes = check_memory_of(&k->checker->memory, value);
     if (!snapshot->bytes)
-        *snapshot = snapshot_take(bytes, type_bytes(&value->type),
-                                  value->place.kind == PLACE_ARENA);
+        *snapshot =
+            snapshot_take(bytes, type_bytes(&value->type), value->place.kind == PLACE_ARENA);
 }
 
 static void release_input(struct kernel_check *k, const struct value *value)
@@ -127,9 +126,10 @@ static void release_input(struct kernel_check *k, const struct value *value)
 
 static void compare_element(struct kernel_check *k, const struct value *value, int64_t element)
 {
-    double expected = interp_element(k->checker->module, INTERP_ROUNDED, value, element, provide, k);
-    double got = read_element(value->type.dtype, check_memory_of(&k->checker->memory, value),
-                              element);
+    double expected =
+        interp_element(k->checker->module, INTERP_ROUNDED, value, element, provide, k);
+    double got =
+        read_element(value->type.dtype, check_memory_of(&k->checker->memory, value), element);
     k->result.compared++;
     if (isnan(expected) && isnan(got))
         return;
@@ -206,12 +206,15 @@ static bool uses_half(const struct kernel_check *k)
 static struct check_result check_kernel(struct checker *c, size_t f, size_t s)
 {
     const struct function *function = c->module->functions.items[f];
-    struct kernel_check k = {.checker = c, .function = function,
-                             .kernel = function->kernels.items[s], .arena = arena_create()};
+    struct kernel_check k = {.checker = c,
+                             .function = function,
+                             .kernel = function->kernels.items[s],
+                             .arena = arena_create()};
     k.inputs = calloc(c->module->next_value, sizeof *k.inputs);
     if (!k.inputs)
         fatal(OUT_OF_MEMORY, c->module->next_value * sizeof *k.inputs);
-    k.result = (struct check_result){.function = function->name, .kernel = k.kernel->name,
+    k.result = (struct check_result){.function = function->name,
+                                     .kernel = k.kernel->name,
                                      .skeleton = skeleton_name(k.kernel->skeleton)};
     for_each_result(&k, spoil_result); /* may share memory with inputs: first */
     for_each_input(&k, fill_input);

@@ -17,7 +17,8 @@ static void print_edges(struct str *out, const struct node *node, const bool *sh
             str_printf(out, "    n%u -> n%u;\n", node->operands[i]->node->id, node->id);
 }
 
-static void open_kernel(struct str *out, const struct kernel *kernel, size_t function, size_t number)
+static void open_kernel(struct str *out, const struct kernel *kernel, size_t function,
+                        size_t number)
 {
     str_printf(out, "    subgraph cluster_%zu_%zu { label=\"%s: %s\"; style=rounded;\n", function,
                number, kernel->name, skeleton_name(kernel->skeleton));

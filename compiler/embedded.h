@@ -18,8 +18,8 @@ extern const struct embedded_file embedded_models[];
 extern const size_t embedded_model_count;
 
 /* The files of compiler/toolchain, by name: runtime.o and start.o, which are linked into programs;
- * the stubs libc.so.6 and libm.so.6; program.h, the head of every emitted source; library.h, the interface
- * of models built as libraries. */
+ * the stubs libc.so.6 and libm.so.6; program.h, the head of every emitted source; library.h, the
+ * interface of models built as libraries. */
 extern const struct embedded_file embedded_toolchain_files[];
 extern const size_t embedded_toolchain_file_count;
 

@@ -67,8 +67,9 @@ static void add_model(struct str *text, const struct job *job)
     str_printf(text, ", built by sinter %s for %s, %s.\n *\n", SINTER_VERSION, job->cpu->cpu,
                dtype_name(job->pipeline.compute));
     if (job->pipeline.task == TASK_generate)
-        str_printf(text, " * It generates text: sinter_generate, sinter_generate_ids. Prompt and new "
-                         "tokens\n * together: at most %lld.\n",
+        str_printf(text,
+                   " * It generates text: sinter_generate, sinter_generate_ids. Prompt and new "
+                   "tokens\n * together: at most %lld.\n",
                    (long long)job->pipeline.max_length);
     for (size_t i = 0; i < job->module->functions.count; i++) {
         const struct function *function = job->module->functions.items[i];

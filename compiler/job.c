@@ -139,7 +139,9 @@ static void lower_description(struct job *job, struct description *description)
     job->module = module_create(job->arena, description_name(description));
     switch (job->pipeline.task) {
     case TASK_generate: lower_generate(job, description); break;
-    case TASK_fit: lower_role(job, description, "fit", 0, job->options->seq, true); /* fall through */
+    case TASK_fit:
+        lower_role(job, description, "fit", 0, job->options->seq, true);
+        /* fall through */
     case TASK_predict:
         lower_role(job, description, "predict", 0, job->options->seq, false);
         break;

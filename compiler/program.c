@@ -8,8 +8,8 @@
 #include "compiler/version.h"
 
 #include <sched.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { UNITS_MOST = 16, UNITS_A_FUNCTION = 2 };

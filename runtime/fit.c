@@ -95,6 +95,8 @@ static rt_status open_all(struct fit *fit, const struct rt_program *program)
         status = read_order(fit);
     if (!status)
         status = plan_steps(fit);
+    if (!status && options->save)
+        status = rt_save_prepare(options->save);
     if (!status && options->losses)
         status = rt_file_create(options->losses, fit->losses_name, sizeof fit->losses_name,
                                 &fit->losses);

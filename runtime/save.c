@@ -8,10 +8,12 @@
 #include "runtime/process.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
 
@@ -95,14 +97,20 @@ static rt_status write_data(FILE *file, struct rt_session *session, rt_u32 index
     return status;
 }
 
+rt_status rt_save_prepare(const char *directory)
+{
+    bool made = mkdir(directory, 0777) == 0 || errno == EEXIST;
+    if (!made || access(directory, W_OK | X_OK) != 0)
+        return rt_fail(FILE_WRITE, directory, strerror(errno));
+    return 0;
+}
+
 rt_status rt_save_weights(struct rt_session *session, const char *directory)
 {
     char path[4096], temporary[4200];
     FILE *file = NULL;
     if (snprintf(path, sizeof path, "%s/model.safetensors", directory) >= (int)sizeof path)
         return rt_fail(FILE_OPEN, directory, strerror(ENAMETOOLONG));
-    if (mkdir(directory, 0777) != 0 && errno != EEXIST)
-        return rt_fail(FILE_WRITE, directory, strerror(errno));
     rt_status status = rt_file_create(path, temporary, sizeof temporary, &file);
     if (status)
         return status;

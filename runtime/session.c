@@ -55,8 +55,8 @@ static rt_status map_weights(struct rt_session *session, const struct rt_session
     other.weights = table;
     other.random_weights = 1;
     other.random_seed = options->seed;
-    rt_status status = rt_weights_map(&other, options->random ? NULL : options->weights,
-                                      &session->weights);
+    rt_status status =
+        rt_weights_map(&other, options->random ? NULL : options->weights, &session->weights);
     free(table);
     return status;
 }
@@ -72,8 +72,7 @@ static rt_status open_device(struct rt_session *session, const struct rt_session
     if (facts.memory_bytes && session->program->arena_bytes > facts.memory_bytes)
         return rt_fail(ARENA_MEMORY, (unsigned long long)session->program->arena_bytes,
                        "more than this machine has");
-    return session->device->table->bind(session->device, session->program,
-                                        session->weights.data);
+    return session->device->table->bind(session->device, session->program, session->weights.data);
 }
 
 rt_status rt_session_open(struct rt_session *session, const struct rt_program *program,
@@ -173,7 +172,8 @@ rt_status rt_session_reset(struct rt_session *session, bool caches)
         const struct rt_state *state = &session->program->states[i];
         if (state->weight >= 0)
             status = copy_weight(session, state);
-        else if (state->slots == 0 || tainted || (caches && state->initial != 0)) /* zero at first */
+        else if (state->slots == 0 || tainted ||
+                 (caches && state->initial != 0)) /* zero at first */
             status = fill_state(session, state);
     }
     return status;
@@ -203,8 +203,8 @@ static rt_status find_port(const struct rt_port *ports, rt_u32 count, const char
         if (strcmp(ports[i].name, name) != 0)
             continue;
         rt_i64 present = rt_port_elements(&ports[i]);
-        if (ports[i].dtype != dtype || (elements >= 0 && present != elements)
-            || ports[i].bytes < (rt_u64)present * rt_dtype_size(dtype))
+        if (ports[i].dtype != dtype || (elements >= 0 && present != elements) ||
+            ports[i].bytes < (rt_u64)present * rt_dtype_size(dtype))
             return rt_fail(PORT_SHAPE, name, function);
         *found = &ports[i];
         return 0;
@@ -239,8 +239,7 @@ rt_status rt_session_launch(struct rt_session *session, rt_u32 function)
     return session->device->table->launch(session->device, function);
 }
 
-rt_status rt_session_write(struct rt_session *session, const struct rt_port *port,
-                           const void *from)
+rt_status rt_session_write(struct rt_session *session, const struct rt_port *port, const void *from)
 {
     return session->device->table->write(session->device, port->offset, from, port->bytes);
 }

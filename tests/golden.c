@@ -7,10 +7,12 @@
  *
  *     --- file NAME       a file for the commands to read, made in an empty directory
  *     --- link NAME PATH  NAME there is a link to PATH of the repository (the driver's directory)
- *     --- shell           lines for /bin/sh that make more files; exit 77 skips the rest of the case
+ *     --- shell           lines for /bin/sh that make more files; exit 77 skips the rest of the
+ * case
  *     --- env             lines NAME=VALUE, or NAME to unset, for all later commands
  *     --- stdin           standard input of the next command; else it is empty
- *     --- run             one command line: `sinter ...`, `./NAME ...` for what it made, `sh -c "..."`
+ *     --- run             one command line: `sinter ...`, `./NAME ...` for what it made, `sh -c
+ * "..."`
  *     --- exit N          its exit code (0 if there is no such section)
  *     --- out             all that it prints; also `--- err` for standard error
  *     --- out has         lines that must appear in it, in this order; also `--- err has`
@@ -278,7 +280,8 @@ static bool prepare(struct golden *g, struct section *section)
 static void fail(struct golden *g, const char *what, const char *expected, const char *got)
 {
     g->failures++;
-    printf("%s: %s\n--- expected\n%.*s\n--- got\n%.*s\n---\n", g->path, what, SHOWN, expected, SHOWN, got);
+    printf("%s: %s\n--- expected\n%.*s\n--- got\n%.*s\n---\n", g->path, what, SHOWN, expected,
+           SHOWN, got);
 }
 
 static void compare_text(struct golden *g, struct section *section, const char *got, bool update)
@@ -323,8 +326,7 @@ static void compare_code(struct golden *g, struct section *section, int code, bo
     }
 }
 
-static void check_section(struct golden *g, struct section *section, struct outcome *o,
-                          bool update)
+static void check_section(struct golden *g, struct section *section, struct outcome *o, bool update)
 {
     const char *head = section->head;
     const char *got = strncmp(head, "err", 3) == 0 ? o->err : o->out;

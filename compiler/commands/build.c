@@ -29,7 +29,9 @@ static void say(const struct job *job, const char *path)
     long long bytes = stat(path, &facts) == 0 ? (long long)facts.st_size : 0;
     fprintf(stderr, "%s: %lld kB, for %s, %s, weights %s\n", path, (bytes + 999) / 1000,
             job->cpu->cpu, dtype_name(job->pipeline.compute),
-            job->random_weights ? "random" : job->directory ? job->directory->weights : "none");
+            job->random_weights ? "random"
+            : job->directory    ? job->directory->weights
+                                : "none");
 }
 
 int command_build(const struct options *options)

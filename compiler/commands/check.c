@@ -1,7 +1,7 @@
 /* `sinter check`: every distinct kernel against the interpreter, or named values of the model
  * against another framework's. */
-#include "compiler/against.h"
 #include "compiler/check.h"
+#include "compiler/against.h"
 #include "compiler/job.h"
 #include "compiler/program.h"
 #include "runtime/json_write.h"

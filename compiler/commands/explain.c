@@ -37,8 +37,8 @@ static void print_function(const struct explained_function *function)
 {
     printf("\n%s: %zu kernels, %zu of them not seen before (*)\n", function->name, function->count,
            function->distinct);
-    printf("  %-*s %-13s %-12s %11s %11s %10s %7s  %-7s %6s\n", NAME, "kernel", "skeleton",
-           "part", "MFLOP", "MB", "us", "share", "bound", "other");
+    printf("  %-*s %-13s %-12s %11s %11s %10s %7s  %-7s %6s\n", NAME, "kernel", "skeleton", "part",
+           "MFLOP", "MB", "us", "share", "bound", "other");
     for (size_t i = 0; i < function->count; i++)
         print_kernel(&function->kernels[i], function->seconds);
     printf("  %-*s %-13s %-12s %11.3f %11.3f %10.1f %6.1f%%  %-7s %5.0f%%\n", NAME, "total", "", "",
@@ -101,8 +101,7 @@ int command_explain(const struct options *options)
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
     job_run(&job);
-    const struct explained_function *functions =
-        explain_module(job.module, job.pipeline.target);
+    const struct explained_function *functions = explain_module(job.module, job.pipeline.target);
     if (options->json) {
         write_all(&job, functions);
     } else {

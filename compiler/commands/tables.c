@@ -15,7 +15,7 @@ static void print_op(const struct op_info *info)
     printf("%-14s %-12s %d", info->name, kind_names[info->kind], info->operands_min);
     if (info->operands_max != info->operands_min)
         printf("-%d", info->operands_max);
-    printf("  %s\n", info->kind == KIND_EW ? info->expression
+    printf("  %s\n", info->kind == KIND_EW    ? info->expression
                      : info->kind == KIND_RED ? info->combine
                                               : "");
 }

@@ -64,8 +64,7 @@ static void refuse(const struct draft *draft, const SentencepieceModel *model)
 static void add_symbol(struct draft *draft, int32_t id, uint32_t flags)
 {
     const struct draft_piece *piece = &draft->pieces.items[id];
-    struct draft_added added = {piece->text, piece->length, id, flags,
-                                !(flags & RT_ADDED_SPECIAL)};
+    struct draft_added added = {piece->text, piece->length, id, flags, !(flags & RT_ADDED_SPECIAL)};
     array_push(draft->arena, &draft->added, added);
 }
 
@@ -116,8 +115,8 @@ static void read_config_token(struct draft *draft, const char *key, struct node 
     struct node_text text = node_string(node_get(token, "content"));
     int32_t known = draft_find(draft, text.text, text.length);
     if (known >= 0 ? known != id : (size_t)id < draft->pieces.count)
-        draft_invalid(draft, "%s: token '%s' contradicts the pieces of tokenizer.model",
-                      token.path, draft_show(draft, text.text, text.length));
+        draft_invalid(draft, "%s: token '%s' contradicts the pieces of tokenizer.model", token.path,
+                      draft_show(draft, text.text, text.length));
     bool special = node_bool(node_get(token, "special"), false);
     if (known < 0) {
         draft_add_piece(draft, id, text.text, text.length,
@@ -183,7 +182,8 @@ static void read_bytes(struct draft *draft, bool fallback)
 /* Whether words can be merged apart: runtime/tokenizer/merge.h. */
 static bool has_words(const struct draft *draft)
 {
-    bool known = (draft->facts & RT_FACT_BYTE_FALLBACK) || draft_find(draft, "\xe2\x96\x81", 3) >= 0;
+    bool known =
+        (draft->facts & RT_FACT_BYTE_FALLBACK) || draft_find(draft, "\xe2\x96\x81", 3) >= 0;
     if (!known || (draft->facts & RT_FACT_UNUSED))
         return false;
     for (size_t i = 0; i < draft->pieces.count; i++)

@@ -96,8 +96,8 @@ static void step_metaspace(const struct job *job)
     rt_text_cut(job->out, begin, job->origin ? origin + prefix : 0);
 }
 
-/* Every byte as the printable character that byte-level tokenizers give it: the printable Latin-1 ones stand
- * for themselves, the 68 others follow from U+0100. */
+/* Every byte as the printable character that byte-level tokenizers give it: the printable Latin-1
+ * ones stand for themselves, the 68 others follow from U+0100. */
 static uint32_t byte_character(uint8_t byte)
 {
     if ((byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte != 0xad))
@@ -217,8 +217,13 @@ void rt_step_apply(const struct rt_step *step, const uint8_t *strings, const str
             rt_text_token(out, span->id);
             continue;
         }
-        struct job job = {step, strings + step->from, strings + step->to, in->bytes + span->begin,
-                          span->end - span->begin, span->origin, out};
+        struct job job = {step,
+                          strings + step->from,
+                          strings + step->to,
+                          in->bytes + span->begin,
+                          span->end - span->begin,
+                          span->origin,
+                          out};
         run(&job);
     }
 }

@@ -37,10 +37,13 @@ static struct module *plan(struct arena *arena, const char *name, const struct t
 
 static struct emit_result emit(struct module *module, const struct target *target)
 {
-    struct emit_options options = {
-        .facts = {.compiler = "sinter", .task = "predict", .dtype = "f32", .batch = 1, .bos_id = -1},
-        .target = target,
-        .units = 1};
+    struct emit_options options = {.facts = {.compiler = "sinter",
+                                             .task = "predict",
+                                             .dtype = "f32",
+                                             .batch = 1,
+                                             .bos_id = -1},
+                                   .target = target,
+                                   .units = 1};
     return backend_c_emit(module, &options);
 }
 
@@ -124,8 +127,8 @@ static void texts(void **state)
 {
     (void)state;
     static const char *const loops[] = {
-        "#define LANES 16", "m_exp_f32(", "#pragma clang loop vectorize(assume_safety)",
-        "m_clamp_i64(", "round_bf16(", NULL};
+        "#define LANES 16", "m_exp_f32(",  "#pragma clang loop vectorize(assume_safety)",
+        "m_clamp_i64(",     "round_bf16(", NULL};
     static const char *const pairs[] = {"pack_rows_pairs_bf16(target, x", "gemv_pairs(",
                                         "multiply_block(pairs, count, left_rows, ", NULL};
     static const char *const narrow[] = {"#define LANES 8", "#define NR 16", "gemv_bf16(",
@@ -154,9 +157,10 @@ static void same_bytes(void **state)
 static void shared_kernels(void **state)
 {
     (void)state;
-    static const char text[] = "ir 1\nmodule twice stage=clean\nfunc f\n  param %a : f32[8,40]\n"
-                               "  param %b : f32[8,40]\n  %x = exp %a : f32[8,40]\n"
-                               "  %y = exp %b : f32[8,40]\n  return %x as x\n  return %y as y\nend\n";
+    static const char text[] =
+        "ir 1\nmodule twice stage=clean\nfunc f\n  param %a : f32[8,40]\n"
+        "  param %b : f32[8,40]\n  %x = exp %a : f32[8,40]\n"
+        "  %y = exp %b : f32[8,40]\n  return %x as x\n  return %y as y\nend\n";
     struct arena *arena = arena_create();
     const struct target *target = target_find("x86-64-v3");
     struct module *module = ir_parse(arena, diag_add_source("twice.ir", text, sizeof text - 1));
@@ -186,8 +190,8 @@ static void target_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),        cmocka_unit_test(texts),
-        cmocka_unit_test(same_bytes),     cmocka_unit_test(shared_kernels),
+        cmocka_unit_test(numbers),      cmocka_unit_test(texts),
+        cmocka_unit_test(same_bytes),   cmocka_unit_test(shared_kernels),
         cmocka_unit_test(target_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

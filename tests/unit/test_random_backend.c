@@ -74,9 +74,12 @@ static void run_passes(struct graph *g)
 static void load(struct graph *g)
 {
     char path[] = "/tmp/sinter-random-XXXXXX", *errors;
-    struct emit_options options = {.facts = {.compiler = "test", .task = "predict",
-                                             .dtype = "f32", .cpu = g->cpu->cpu,
-                                             .weights_path = "", .bos_id = -1},
+    struct emit_options options = {.facts = {.compiler = "test",
+                                             .task = "predict",
+                                             .dtype = "f32",
+                                             .cpu = g->cpu->cpu,
+                                             .weights_path = "",
+                                             .bos_id = -1},
                                    .target = g->target,
                                    .units = 1};
     struct emit_result emitted = backend_c_emit(g->module, &options);
@@ -178,10 +181,13 @@ static void backend_equals_interpreter(void **state)
     struct arena *cpus = arena_create();
     const struct toolchain_target *cpu = toolchain_target(cpus, "x86-64-v3");
     for (uint64_t seed = 0; seed < count; seed++) {
-        struct random_options options = {.nodes = 4 + (int)(seed % 37), .smooth = true,
+        struct random_options options = {.nodes = 4 + (int)(seed % 37),
+                                         .smooth = true,
                                          .structured = seed % 2,
                                          .elements = seed % 3 ? 200 : 2000};
-        struct graph g = {.arena = arena_create(), .seed = seed, .cpu = cpu,
+        struct graph g = {.arena = arena_create(),
+                          .seed = seed,
+                          .cpu = cpu,
                           .compute = seed % 4 == 3 ? DTYPE_bf16 : DTYPE_f32,
                           .target = target_find("x86-64-v3")};
         g.module = random_graph(g.arena, seed, &options);

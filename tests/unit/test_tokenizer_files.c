@@ -55,7 +55,8 @@ static const char *small_json(const char *model, const char *rest)
     return arena_printf(arena,
                         "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"<u>\": 0, \"<s>\": 1, "
                         "\"a\": 2, \"b\": 3, \"ab\": 4, \"c\": 5, \"abc\": 6, \"\u2581\": 7}, "
-                        "\"merges\": [\"a b\", [\"ab\", \"c\"]]%s}%s}", model, rest);
+                        "\"merges\": [\"a b\", [\"ab\", \"c\"]]%s}%s}",
+                        model, rest);
 }
 
 struct case_of_json {
@@ -89,38 +90,56 @@ static const struct case_of_json json_cases[] = {
     {", \"vocab\": {\"a\": 99999999999999999999}", "", 4, "not an integer"},
     {", \"vocab\": []", "", 4, "model.vocab is not an object"},
     {"", ", \"normalizer\": {\"type\": \"NFKC\"}", 4, "normalizer (NFKC)"},
-    {"", ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, "
-         "{\"type\": \"Lowercase\"}]}", 4, "normalizer.normalizers[1] (Lowercase)"},
-    {"", ", \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"a+\"}, "
-         "\"content\": \"\"}", 4, "normalizer.pattern.Regex (regular expression)"},
-    {"", ", \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\": \"\"}, "
-         "\"content\": \"\"}", 4, "normalizer.pattern.String (empty)"},
+    {"",
+     ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, "
+     "{\"type\": \"Lowercase\"}]}",
+     4, "normalizer.normalizers[1] (Lowercase)"},
+    {"",
+     ", \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"a+\"}, "
+     "\"content\": \"\"}",
+     4, "normalizer.pattern.Regex (regular expression)"},
+    {"",
+     ", \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\": \"\"}, "
+     "\"content\": \"\"}",
+     4, "normalizer.pattern.String (empty)"},
     {"", ", \"normalizer\": {\"type\": \"Prepend\"}", 4, "normalizer.prepend is not a string"},
     {"", ", \"normalizer\": {}", 4, "normalizer.type is not a string"},
     {"", ", \"pre_tokenizer\": {\"type\": \"Whitespace\"}", 4, "pre_tokenizer (Whitespace)"},
-    {"", ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"\\\\w+\"}, "
-         "\"behavior\": \"Isolated\", \"invert\": false}", 4, "pre_tokenizer.pattern.Regex"},
-    {"", ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"String\": \"x\"}, "
-         "\"behavior\": \"Sideways\", \"invert\": false}", 4, "pre_tokenizer.behavior (Sideways)"},
+    {"",
+     ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"\\\\w+\"}, "
+     "\"behavior\": \"Isolated\", \"invert\": false}",
+     4, "pre_tokenizer.pattern.Regex"},
+    {"",
+     ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"String\": \"x\"}, "
+     "\"behavior\": \"Sideways\", \"invert\": false}",
+     4, "pre_tokenizer.behavior (Sideways)"},
     {"", ", \"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"xy\"}", 4,
      "not one character"},
-    {"", ", \"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"_\", "
-         "\"prepend_scheme\": \"last\"}", 4, "prepend_scheme (last)"},
+    {"",
+     ", \"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"_\", "
+     "\"prepend_scheme\": \"last\"}",
+     4, "prepend_scheme (last)"},
     {"", ", \"post_processor\": {\"type\": \"BertProcessing\"}", 4,
      "post_processor (BertProcessing)"},
     {"", ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": []}", 4,
      "post_processor.single (without the text)"},
     {"", ", \"decoder\": {\"type\": \"WordPiece\"}", 4, "decoder (WordPiece)"},
-    {"", ", \"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Fuse\"}, "
-         "{\"type\": \"ByteLevel\"}]}", 4, "decoder.decoders[1] (ByteLevel after"},
-    {"", ", \"decoder\": {\"type\": \"Strip\", \"content\": \" \", \"start\": -1, "
-         "\"stop\": 0}", 4, "decoder (strips too much)"},
+    {"",
+     ", \"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Fuse\"}, "
+     "{\"type\": \"ByteLevel\"}]}",
+     4, "decoder.decoders[1] (ByteLevel after"},
+    {"",
+     ", \"decoder\": {\"type\": \"Strip\", \"content\": \" \", \"start\": -1, "
+     "\"stop\": 0}",
+     4, "decoder (strips too much)"},
     {"", ", \"added_tokens\": [{\"id\": 9, \"content\": \"<x>\"}]", 4,
      "'<x>' has id 9 here and 8 by the vocabulary"},
     {"", ", \"added_tokens\": [{\"id\": 3, \"content\": \"<s>\"}]", 4,
      "'<s>' has id 3 here and 1 by the vocabulary"},
-    {"", ", \"added_tokens\": [{\"id\": 8, \"content\": \"\"}, "
-         "{\"id\": 8, \"content\": \"<x>\", \"special\": true}]", 0, ""},
+    {"",
+     ", \"added_tokens\": [{\"id\": 8, \"content\": \"\"}, "
+     "{\"id\": 8, \"content\": \"<x>\", \"special\": true}]",
+     0, ""},
 };
 
 static void test_json_cases(void **state)
@@ -141,7 +160,8 @@ static void test_json_cases(void **state)
 static void test_cut_and_changed(void **state)
 {
     (void)state;
-    const char *text = small_json(", \"unk_token\": \"<u>\"", ", \"decoder\": {\"type\": \"Fuse\"}");
+    const char *text =
+        small_json(", \"unk_token\": \"<u>\"", ", \"decoder\": {\"type\": \"Fuse\"}");
     size_t length = strlen(text);
     struct tokenizer_blob blob;
     for (size_t i = 0; i < length; i++) {
@@ -198,16 +218,17 @@ static void check_ids(const struct tokenizer_files *files, int32_t bos, int32_t 
     assert_int_equal(count ? ends[0] : -1, eos);
     assert_int_equal(rt_tokenizer_adds_bos(&tokenizer), adds);
     int32_t *ids;
-    assert_int_equal(
-        rt_tokenizer_encode(&tokenizer, "", 0, RT_TOKENIZER_TEMPLATE, &ids, &count), 0);
+    assert_int_equal(rt_tokenizer_encode(&tokenizer, "", 0, RT_TOKENIZER_TEMPLATE, &ids, &count),
+                     0);
     assert_int_equal(count, bos >= 0 ? 1 : 0); /* an empty prompt is BOS alone */
     assert_true(bos < 0 || ids[0] == bos);
     free(ids);
 }
 
-#define TEMPLATE ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": " \
+#define TEMPLATE                                                                              \
+    ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": "                   \
     "[{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", " \
-    "\"type_id\": 0}}], \"special_tokens\": {\"<s>\": {\"id\": \"<s>\", \"ids\": [1], " \
+    "\"type_id\": 0}}], \"special_tokens\": {\"<s>\": {\"id\": \"<s>\", \"ids\": [1], "       \
     "\"tokens\": [\"<s>\"]}}}"
 
 static void test_special_ids(void **state)
@@ -252,8 +273,7 @@ static void check_encoded(const char *json, const char *text, unsigned flags, si
     struct rt_tokenizer tokenizer = open_blob(&blob);
     int32_t *ids;
     size_t count;
-    assert_int_equal(
-        rt_tokenizer_encode(&tokenizer, text, strlen(text), flags, &ids, &count), 0);
+    assert_int_equal(rt_tokenizer_encode(&tokenizer, text, strlen(text), flags, &ids, &count), 0);
     assert_int_equal(count, expected);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(ids[i], golden[i]);
@@ -268,8 +288,7 @@ static void test_special_on_request(void **state)
     check_encoded(small_json("", ""), "abc", 0, 1, (int32_t[]){6});
     check_encoded(small_json("", added), "abc", 0, 3, (int32_t[]){2, 3, 5});
     check_encoded(small_json("", added), "abc", RT_TOKENIZER_SPECIAL, 2, (int32_t[]){4, 5});
-    check_encoded(small_json(", \"ignore_merges\": true", added), "ab", 0, 2,
-                  (int32_t[]){2, 3});
+    check_encoded(small_json(", \"ignore_merges\": true", added), "ab", 0, 2, (int32_t[]){2, 3});
 }
 
 /* --- tokenizer.model --- */

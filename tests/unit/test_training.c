@@ -95,7 +95,8 @@ static void check_first_losses(const struct compiled *program, const struct data
     assert_non_null(file);
     for (int i = 0; i < FIRST; i++) {
         assert_non_null(fgets(text, sizeof text, file));
-        double loss = strtod(text, NULL), right = json_number_value(json_array_get(expected, (size_t)i));
+        double loss = strtod(text, NULL),
+               right = json_number_value(json_array_get(expected, (size_t)i));
         if (!(fabs(loss - right) < loss_tolerance))
             fail_msg("%s %s: loss %d is %.8f, PyTorch's %.8f", data->name, net, i, loss, right);
     }
