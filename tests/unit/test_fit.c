@@ -196,9 +196,11 @@ static void test_accuracy(void **state)
 static void test_failures(void **state)
 {
     (void)state;
-    struct run run = run_line(toy_fit_program(BATCH, true), NULL,
-                              "fit " TRAIN " --save /tmp/no/no");
+    char line[256];
+    snprintf(line, sizeof line, "fit " TRAIN " --save %s", in_folder("unsaved"));
+    struct run run = run_line(toy_fit_program(BATCH, true), NULL, line);
     assert_int_equal(run.code, 8);
+    assert_int_equal(rmdir(in_folder("unsaved")), 0); /* nothing was saved */
     assert_non_null(strstr(run.err, "the loss is nan; epoch 1, step 3"));
     const struct { const char *line; int code; const char *words; } cases[] = {
         {"fit", 2, "no data for input 'x'; verb fit; give the files in the order x, label"},
