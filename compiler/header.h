@@ -1,4 +1,4 @@
-/* The C header of a model built as a shared library: its tensors, and what all models have. */
+/* The C header of a model built as a shared library: its tensors, then the common interface. */
 #ifndef SINTER_HEADER_H
 #define SINTER_HEADER_H
 
