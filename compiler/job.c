@@ -179,8 +179,22 @@ static void open_directory(struct job *job, const char *path)
     job->random_weights = job->options->init == CHOICE_INIT_random;
 }
 
+/* What lowering has done cannot be asked for again. */
+static void refuse_lowering_options(const struct options *options)
+{
+    const char *given = options->set.count        ? "set"
+                        : options->entry          ? "entry"
+                        : options->model_type     ? "model-type"
+                        : options->seq            ? "seq"
+                        : options->batch != 1     ? "batch"
+                                                  : NULL;
+    if (given)
+        fatal(IR_HAS_OPTION, given, options->arguments[0]);
+}
+
 static void open_ir(struct job *job, uint32_t source)
 {
+    refuse_lowering_options(job->options);
     job->from_ir = true;
     job->module = ir_parse(job->arena, source);
     pipeline_check_stage(job->module);

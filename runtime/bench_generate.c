@@ -143,7 +143,10 @@ static rt_status encode(struct call *call)
         if (status)
             break;
         struct rt_prompt *prompt = &call->prompts.items[row];
-        if (wanted && prompt->count > wanted)
+        if (wanted > prompt->count)
+            return rt_fail(BENCH_PROMPT, (long long)row + 1, (long long)prompt->count,
+                           (long long)wanted);
+        if (wanted)
             prompt->count = wanted;
         rt_i64 most;
         status = rt_prompts_fit(&call->prompts, row, call->limit, call->options->max_new_tokens,

@@ -233,11 +233,13 @@ static rt_status answer(struct generate *generate, const char *line, size_t leng
 
 static rt_status interact(struct generate *generate)
 {
+    bool json = generate->options->json; /* answers alone, one on each line */
+    const char *prompt = json ? "" : "> ";
     char *line = NULL;
     size_t capacity = 0;
     rt_status status = 0;
     while (!status) {
-        fputs("> ", stdout);
+        fputs(prompt, stdout);
         status = rt_flush(stdout, "standard output");
         ssize_t length = status ? -1 : getline(&line, &capacity, stdin);
         if (length < 0)
@@ -247,7 +249,8 @@ static rt_status interact(struct generate *generate)
             status = answer(generate, line, (size_t)length);
     }
     free(line);
-    putchar('\n');
+    if (!json)
+        putchar('\n');
     return status ? status : rt_process_interrupted();
 }
 
@@ -276,7 +279,11 @@ rt_status rt_run_generate(const struct rt_program *program, const struct rt_opti
     struct generate generate = {.options = options};
     bool given = options->argument_count > 0 || options->ids.count > 0 || options->batch_file;
     bool interactive = options->interactive || (!given && isatty(STDIN_FILENO));
-    rt_status status = open_all(&generate, program);
+    rt_status status = 0;
+    if (interactive && given)
+        status = rt_fail(PROMPT_SOURCES, "--interactive reads its own");
+    if (!status)
+        status = open_all(&generate, program);
     if (!status && interactive && !generate.prompts.has_tokenizer)
         status = rt_fail(NO_TOKENIZER, "the model directory");
     if (!status && interactive)

@@ -4,8 +4,13 @@
 #include "runtime/process.h"
 #include "runtime/roles.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The coldest temperature in use: below it logits divided by it could overflow, and unequal ones
+ * already differ by so much that the likeliest token is drawn. */
+#define COLDEST 1e-20
 
 /* The inputs of `sample` that stay the same for a whole run. Taking the likeliest token after a
  * penalty is drawing from the one likeliest. */
@@ -15,7 +20,7 @@ static rt_status write_sampling(struct rt_generator *generator)
     bool likeliest = s->temperature <= 0;
     rt_i32 seed[2] = {(rt_i32)(rt_u32)s->seed, (rt_i32)(rt_u32)(s->seed >> 32)};
     rt_i32 top_k = likeliest ? 1 : (rt_i32)s->top_k;
-    float temperature = likeliest ? 1.0f : (float)s->temperature;
+    float temperature = likeliest ? 1.0f : (float)fmax(s->temperature, COLDEST);
     float top_p = likeliest ? 1.0f : (float)s->top_p;
     float min_p = likeliest ? 0.0f : (float)s->min_p, penalty = (float)s->penalty;
     const struct {

@@ -202,7 +202,9 @@ rt_status rt_prompts_fit(struct rt_prompts *prompts, rt_i64 index, rt_i64 limit,
     rt_i64 room = wanted > 0 ? wanted : 1;
     room = room < limit - 1 ? room : limit - 1; /* one token of the prompt stays */
     rt_i64 fits = truncate && room > 0 ? limit - room : limit - 1;
-    if (prompt->count > fits && (!truncate || fits < 1))
+    if (fits < 1)
+        return rt_fail(LENGTH_NO_ROOM, (long long)limit);
+    if (prompt->count > fits && !truncate)
         return rt_fail(PROMPT_TOO_LONG, (long long)index + 1, (long long)prompt->count,
                        (long long)fits, (long long)limit);
     if (prompt->count > fits) {
