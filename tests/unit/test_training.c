@@ -127,7 +127,7 @@ static double accuracy_after_fit(const struct compiled *program, const struct da
     return accuracy;
 }
 
-/* Each run is above `least`; the mean of `seeds` runs is near PyTorch's if there are three. */
+/* The mean is above `least`, no run far below it; of three seeds it is also near PyTorch's. */
 static void check_whole_runs(const struct compiled *program, const struct data *data,
                              const char *net, int seeds, double least, double points)
 {
@@ -136,9 +136,10 @@ static void check_whole_runs(const struct compiled *program, const struct data *
     for (int seed = 1; seed <= seeds; seed++) {
         double accuracy = accuracy_after_fit(program, data, fit, seed);
         printf("%s %s seed %d: %.2f %%\n", data->name, net, seed, accuracy);
-        assert_true(accuracy > least);
+        assert_true(accuracy > least - 1);
         mean += accuracy / seeds;
     }
+    assert_true(mean > least);
     if (seeds >= 3) {
         printf("%s %s: mean %.2f %%, PyTorch %.2f %%\n", data->name, net, mean, right);
         assert_true(fabs(mean - right) < points);
