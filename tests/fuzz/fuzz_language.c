@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size > LARGEST)
         return 0;
-    for (int training = 0; training < 2; training++) {
+    for (volatile int training = 0; training < 2; training++) { /* kept across the trap */
         struct arena *arena = arena_create();
         jmp_buf trap;
         diag_set_trap(&trap);
