@@ -216,6 +216,14 @@ static void open_ir(struct job *job, uint32_t source)
         job->random_weights &= !node_text(job->module->weights.items[i], file);
 }
 
+static bool serves(const struct description *description, const char *type)
+{
+    const char *const *at = description_model_types(description);
+    while (*at && strcmp(*at, type) != 0)
+        at++;
+    return *at != NULL;
+}
+
 static void open_text(struct job *job, const char *path)
 {
     size_t length;
@@ -225,7 +233,10 @@ static void open_text(struct job *job, const char *path)
         open_ir(job, source);
         return;
     }
-    lower_description(job, description_parse(job->arena, source));
+    struct description *description = description_parse(job->arena, source);
+    if (job->options->model_type && !serves(description, job->options->model_type))
+        fatal(TYPE_NOT_SERVED, job->options->model_type, path);
+    lower_description(job, description);
     bind_random(job->module, job->pipeline.compute);
     job->random_weights = true;
 }

@@ -116,15 +116,38 @@ static bool is_setting(const char *name)
     return strcmp(name, "learning_rate") == 0 || strcmp(name, "momentum") == 0;
 }
 
-static rt_status missing(const struct rt_function *function, const char *name)
+struct input_names {
+    char text[512];
+};
+
+static struct input_names names_of(const struct rt_function *function)
 {
-    char order[512] = "";
-    size_t used = 0;
-    for (rt_u32 i = 0; i < function->input_count && used < sizeof order; i++)
+    struct input_names names = {""};
+    size_t used = 0, bytes = sizeof names.text;
+    for (rt_u32 i = 0; i < function->input_count && used < bytes; i++)
         if (!is_setting(function->inputs[i].name))
-            used += (size_t)snprintf(order + used, sizeof order - used, "%s%s", used ? ", " : "",
+            used += (size_t)snprintf(names.text + used, bytes - used, "%s%s", used ? ", " : "",
                                      function->inputs[i].name);
-    return rt_fail(DATA_MISSING, name, function->role, order);
+    return names;
+}
+
+static bool names_an_input(const struct rt_function *function, const char *item)
+{
+    for (rt_u32 i = 0; i < function->input_count; i++) {
+        const char *name = function->inputs[i].name;
+        size_t length = strlen(name);
+        if (!is_setting(name) && strncmp(item, name, length) == 0 && item[length] == '=')
+            return true;
+    }
+    return false;
+}
+
+static rt_status check_names(const struct rt_function *function, const struct rt_options *options)
+{
+    for (int i = 0; i < options->data.count; i++)
+        if (!names_an_input(function, options->data.items[i]))
+            return rt_fail(DATA_UNKNOWN, options->data.items[i], names_of(function).text);
+    return 0;
 }
 
 rt_status rt_dataset_open(struct rt_dataset *dataset, struct rt_session *session,
@@ -132,7 +155,7 @@ rt_status rt_dataset_open(struct rt_dataset *dataset, struct rt_session *session
 {
     const struct rt_function *function = &session->program->functions[function_index];
     int argument = 0;
-    rt_status status = 0;
+    rt_status status = check_names(function, options);
     *dataset = (struct rt_dataset){.session = session, .batch = session->program->batch};
     for (rt_u32 i = 0; i < function->input_count && !status; i++) {
         const struct rt_port *port = &function->inputs[i];
@@ -142,7 +165,7 @@ rt_status rt_dataset_open(struct rt_dataset *dataset, struct rt_session *session
         if (!path && argument < options->argument_count)
             path = options->arguments[argument++];
         status = path ? open_input(dataset, port, path, options->scale)
-                      : missing(function, port->name);
+                      : rt_fail(DATA_MISSING, port->name, function->role, names_of(function).text);
         if (!status && classes > 0 && !is_fraction(port->dtype)
             && !is_model_input(session, port->name))
             status = check_labels(&dataset->inputs[dataset->input_count - 1], classes);

@@ -82,6 +82,12 @@ static rt_status allocate(struct rt_generator *generator)
     generator->tokens = calloc(3 * batch, sizeof *generator->tokens);
     if (!generator->sequences || !generator->tokens)
         return rt_fail(OUT_OF_MEMORY, batch * sizeof *generator->sequences);
+    generator->logits_port = rt_session_state(generator->session, "logits");
+    if (generator->logits_port && generator->logits_port->dtype == RT_F32) {
+        generator->logits = malloc(generator->logits_port->bytes);
+        if (!generator->logits)
+            return rt_fail(OUT_OF_MEMORY, (size_t)generator->logits_port->bytes);
+    }
     generator->counts = generator->tokens + batch;
     generator->numbers = generator->counts + batch;
     return 0;
@@ -108,6 +114,7 @@ void rt_generator_close(struct rt_generator *generator)
     rt_feeder_close(&generator->prompts);
     free(generator->sequences);
     free(generator->tokens);
+    free(generator->logits);
     *generator = (struct rt_generator){0};
 }
 
@@ -144,10 +151,32 @@ static rt_status prefill(struct rt_generator *generator, const struct rt_row *ro
     return 0;
 }
 
+/* A token drawn from logits that are not finite would mean nothing, and nothing would show it. */
+static rt_status check_logits(struct rt_generator *generator, const struct rt_row *rows,
+                              rt_i64 count)
+{
+    const struct rt_session *session = generator->session;
+    if (!generator->logits)
+        return 0;
+    rt_i64 vocabulary = rt_port_elements(generator->logits_port) / session->program->batch;
+    rt_status status =
+        rt_session_read(generator->session, generator->logits_port, generator->logits);
+    for (rt_i64 i = 0; i < count && !status; i++) {
+        const float *logits = generator->logits + i * vocabulary;
+        float spread = 0; /* a number times 0 is 0 only if it is finite */
+        for (rt_i64 j = 0; j < vocabulary && !rows[i].done; j++)
+            spread += logits[j] * 0;
+        if (spread != 0)
+            status = rt_fail(LOGITS_NOT_FINITE, (long long)rows[i].count + 1,
+                             (long long)rows[i].number + 1);
+    }
+    return status;
+}
+
 static rt_status sample(struct rt_generator *generator, const struct rt_row *rows, rt_i64 count)
 {
-    rt_status status = 0;
-    if (generator->row) {
+    rt_status status = check_logits(generator, rows, count);
+    if (!status && generator->row) {
         for (rt_i64 i = 0; i < count; i++)
             generator->numbers[i] = (rt_i32)rows[i].number;
         status = rt_session_write(generator->session, generator->row, generator->numbers);
