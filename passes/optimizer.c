@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const char role_fit[] = "fit"; /* runtime/roles.h: RT_ROLE_FIT */
+static const char output_finite[] = "finite"; /* runtime/roles.h: RT_OUTPUT_FINITE */
 
 struct trained {
     struct node *weight;
@@ -117,6 +118,19 @@ static struct value *check_finite(struct optimizer *o, const struct function *fu
     return good;
 }
 
+/* Tells the runtime whether the step was taken; a model's own output of that name gives way. */
+static void report_finite(struct optimizer *o, struct function *function)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < function->bindings.count; i++) {
+        const struct binding *binding = &function->bindings.items[i];
+        if (binding->state || strcmp(binding->name, output_finite) != 0)
+            function->bindings.items[kept++] = *binding;
+    }
+    function->bindings.count = kept;
+    build_output(&o->b, output_finite, o->good);
+}
+
 /* v' = momentum v + g, w' = w - rate v' (Sutskever et al. 2013 as PyTorch writes it). */
 static void build_step(struct optimizer *o, const struct trained *t)
 {
@@ -153,6 +167,7 @@ static void optimize_function(struct optimizer *o, struct function *function)
     o->rate = build_param(&o->b, "learning_rate", type_scalar(DTYPE_f32));
     o->momentum = build_param(&o->b, "momentum", type_scalar(DTYPE_f32));
     o->good = check_finite(o, function);
+    report_finite(o, function);
     gate_stores(o, function);
     for (size_t i = 0; i < o->trained.count; i++)
         if (o->trained.items[i].gradient)
@@ -161,10 +176,11 @@ static void optimize_function(struct optimizer *o, struct function *function)
 
 /*
  * Requires: pass_grad ran; no kernels. Weights are f32.
- * Preserves: the outputs of all functions.
+ * Preserves: the outputs of all functions, but for one named "finite" in functions of role fit.
  * Adds: for each weight W with a gradient, states "W.value" (attribute source) and "W.moment", and
- *   their next values in functions of role fit; inputs learning_rate and momentum, f32[]. Where the
- *   loss or the sum of the squared gradients is not finite, no state changes.
+ *   their next values in functions of role fit; inputs learning_rate and momentum, f32[]; output
+ *   "finite", bool[]. Where the loss or the sum of the squared gradients is not finite, it is false
+ *   and no state changes.
  * Breaks: the outputs "d.NAME" are gone; every function reads the states instead of the weights.
  */
 void pass_optimizer(struct module *module)

@@ -1,7 +1,8 @@
 /*
  * The verb `fit`: plain epochs over IDX files. Which sample comes when is a function of (seed,
  * epoch, position), or the file of --order. Only whole batches are trained on. A loss that is
- * not finite ends the run, and nothing is saved.
+ * not finite ends the run, and nothing is saved; so do MOST_SKIPPED + 1 gradients in a row that
+ * are not, while fewer are told and cost their steps only, since the program applies none of them.
  */
 #include "runtime/dataset.h"
 #include "runtime/files.h"
@@ -9,14 +10,18 @@
 #include "runtime/npy.h"
 #include "runtime/process.h"
 #include "runtime/progress.h"
+#include "runtime/report.h"
 #include "runtime/roles.h"
 #include "runtime/save.h"
 #include "runtime/shuffle.h"
 #include "runtime/verbs.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { MOST_SKIPPED = 3 };
 
 struct fit {
     const struct rt_options *options;
@@ -24,10 +29,12 @@ struct fit {
     struct rt_dataset dataset;
     rt_u32 function;
     const struct rt_port *loss;
+    const struct rt_port *finite; /* NULL if the program does not tell */
     rt_i32 *order; /* of --order, else NULL */
     rt_i64 order_count;
     rt_i64 *samples; /* [B] */
     rt_i64 steps_in_epoch, steps, done;
+    int skipped; /* steps in a row that were not applied */
     FILE *losses;
     char losses_name[4096];
 };
@@ -76,6 +83,16 @@ static rt_status plan_steps(struct fit *fit)
     return fit->samples ? 0 : rt_fail(OUT_OF_MEMORY, (size_t)fit->dataset.batch * 8);
 }
 
+static rt_status find_outputs(struct fit *fit)
+{
+    struct rt_session *session = &fit->session;
+    rt_status status = rt_session_output(session, fit->function, "loss", RT_F32, 1, &fit->loss);
+    if (!status && rt_session_has_output(session, fit->function, RT_OUTPUT_FINITE))
+        status = rt_session_output(session, fit->function, RT_OUTPUT_FINITE, RT_BOOL, 1,
+                                   &fit->finite);
+    return status;
+}
+
 static rt_status open_all(struct fit *fit, const struct rt_program *program)
 {
     const struct rt_options *options = fit->options;
@@ -83,7 +100,7 @@ static rt_status open_all(struct fit *fit, const struct rt_program *program)
     if (!status)
         status = rt_session_function(&fit->session, RT_ROLE_FIT, &fit->function);
     if (!status)
-        status = rt_session_output(&fit->session, fit->function, "loss", RT_F32, 1, &fit->loss);
+        status = find_outputs(fit);
     if (!status)
         status = set_number(fit, "learning_rate", options->learning_rate);
     if (!status)
@@ -127,12 +144,30 @@ static rt_status train_step(struct fit *fit, float *loss)
     return status;
 }
 
+/* Whether the last step was applied: a few in a row may not be. */
+static rt_status check_update(struct fit *fit, struct rt_progress *progress)
+{
+    long long epoch = (fit->done - 1) / fit->steps_in_epoch + 1;
+    long long step = (fit->done - 1) % fit->steps_in_epoch + 1;
+    unsigned char finite = 1;
+    rt_status status = fit->finite ? rt_session_read(&fit->session, fit->finite, &finite) : 0;
+    fit->skipped = finite ? 0 : fit->skipped + 1;
+    if (status || finite)
+        return status;
+    if (fit->skipped > MOST_SKIPPED)
+        return rt_fail(GRADIENT_NOT_FINITE, fit->skipped, epoch, step);
+    rt_progress_close(progress);
+    rt_warn(UPDATE_SKIPPED, epoch, step);
+    return 0;
+}
+
 static rt_status log_loss(struct fit *fit, float loss)
 {
     if (!fit->losses)
         return 0;
+    errno = 0;
     fprintf(fit->losses, "%.9g\n", (double)loss);
-    return ferror(fit->losses) ? rt_flush(fit->losses, fit->options->losses) : 0;
+    return rt_written(fit->losses, fit->options->losses);
 }
 
 static rt_status report_epoch(const struct fit *fit, rt_i64 epoch, double mean, double seconds)
@@ -162,6 +197,8 @@ static rt_status train_epoch(struct fit *fit, struct rt_progress *progress)
         char note[48];
         float loss = 0;
         status = train_step(fit, &loss);
+        if (!status)
+            status = check_update(fit, progress);
         if (!status)
             status = log_loss(fit, loss);
         if (!status)

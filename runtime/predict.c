@@ -13,6 +13,7 @@
 #include "runtime/roles.h"
 #include "runtime/verbs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -138,11 +139,12 @@ static rt_status predict_batch(struct predict *predict, rt_i64 first, rt_i64 cou
         return rt_fail(PORT_SHAPE, predict->output->name, RT_ROLE_PREDICT);
     for (rt_i64 i = 0; i < count; i++)
         tell_sample(predict, first + i, predict->values + i * predict->width);
-    if (predict->out)
-        fwrite(predict->values, sizeof *predict->values, (size_t)(count * predict->width),
-               predict->out);
-    return predict->out && ferror(predict->out) ? rt_flush(predict->out, predict->options->out)
-                                                : 0;
+    if (!predict->out)
+        return 0;
+    errno = 0;
+    fwrite(predict->values, sizeof *predict->values, (size_t)(count * predict->width),
+           predict->out);
+    return rt_written(predict->out, predict->options->out);
 }
 
 static rt_status predict_all(struct predict *predict)

@@ -91,6 +91,11 @@ rt_status rt_flush(FILE *stream, const char *name)
     return failed || ferror(stream) ? write_failure(stream, name, error) : 0;
 }
 
+rt_status rt_written(FILE *stream, const char *name)
+{
+    return ferror(stream) ? write_failure(stream, name, errno) : 0;
+}
+
 rt_status rt_close(FILE *stream, const char *name)
 {
     rt_status status = rt_flush(stream, name);

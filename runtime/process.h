@@ -25,6 +25,10 @@ int rt_process_with_stack(int (*body)(void *argument), void *argument);
  * any other failure since it was opened. */
 rt_status rt_flush(FILE *stream, const char *name);
 
+/* EXIT_PIPE or EXIT_FILE, for the reason in errno, if writing to the stream has failed. The caller
+ * set errno to 0 before it wrote: only the call that met the failure is told the reason. */
+rt_status rt_written(FILE *stream, const char *name);
+
 /* As rt_flush, then closes the stream, also on failure. */
 rt_status rt_close(FILE *stream, const char *name);
 

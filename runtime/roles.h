@@ -21,7 +21,9 @@
  *   predict  the model's inputs by the names of the description; its outputs by theirs.
  * Task `fit`:
  *   fit      the model's inputs (labels included), learning_rate f32[], momentum f32[]; output
- *            loss f32[]. Parameters, moments and running statistics are states.
+ *            loss f32[]. Parameters, moments and running statistics are states. Where there are
+ *            gradients, output finite bool[]: false if the loss or the norm of the gradient is not
+ *            finite, and then no state has changed. A program may lack it.
  */
 #ifndef SINTER_ROLES_H
 #define SINTER_ROLES_H
@@ -33,5 +35,7 @@
 #define RT_ROLE_SAMPLE "sample"
 #define RT_ROLE_PREDICT "predict"
 #define RT_ROLE_FIT "fit"
+
+#define RT_OUTPUT_FINITE "finite"
 
 #endif

@@ -42,6 +42,7 @@ static rt_status write_header(FILE *file, const struct rt_program *program, cons
     struct rt_json_writer json;
     unsigned char length[LENGTH_BYTES] = {0};
     rt_u64 begin = 0;
+    errno = 0;
     fwrite(length, 1, sizeof length, file);
     rt_json_write_open(&json, file, false);
     rt_json_write_object(&json, NULL);
@@ -50,6 +51,9 @@ static rt_status write_header(FILE *file, const struct rt_program *program, cons
         begin += program->weights[i].bytes;
     }
     rt_json_write_end(&json);
+    rt_status status = rt_written(file, path);
+    if (status)
+        return status;
     rt_u64 end = (rt_u64)ftello(file) - 1; /* the line feed at the end becomes padding */
     rt_u64 padded = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     for (int i = 0; i < LENGTH_BYTES; i++)
@@ -71,7 +75,14 @@ static const struct rt_state *state_of(const struct rt_program *program, rt_u32 
     return NULL;
 }
 
-static rt_status write_data(FILE *file, struct rt_session *session, rt_u32 index)
+static rt_status write_bytes(FILE *file, const void *from, rt_u64 bytes, const char *path)
+{
+    errno = 0;
+    fwrite(from, 1, bytes, file);
+    return rt_written(file, path);
+}
+
+static rt_status write_data(FILE *file, struct rt_session *session, rt_u32 index, const char *path)
 {
     const struct rt_weight *weight = &session->program->weights[index];
     const struct rt_state *state = state_of(session->program, index);
@@ -81,16 +92,15 @@ static rt_status write_data(FILE *file, struct rt_session *session, rt_u32 index
     if (state)
         status = session->device->table->view(session->device, state->port.offset,
                                               state->port.bytes, &from);
-    if (status || !state || state->port.dtype == weight->dtype) {
-        if (!status)
-            fwrite(from, 1, weight->bytes, file);
+    if (status)
         return status;
-    }
+    if (!state || state->port.dtype == weight->dtype)
+        return write_bytes(file, from, weight->bytes, path);
     void *converted = malloc(weight->bytes);
     if (!converted)
         return rt_fail(OUT_OF_MEMORY, (size_t)weight->bytes);
     if (rt_convert(converted, weight->dtype, from, state->port.dtype, count))
-        fwrite(converted, 1, weight->bytes, file);
+        status = write_bytes(file, converted, weight->bytes, path);
     else
         status = rt_fail(STATE_CONVERT, weight->name, state->port.name);
     free(converted);
@@ -116,7 +126,7 @@ rt_status rt_save_weights(struct rt_session *session, const char *directory)
         return status;
     status = write_header(file, session->program, path);
     for (rt_u32 i = 0; i < session->program->weight_count && !status; i++) {
-        status = write_data(file, session, i);
+        status = write_data(file, session, i, path);
         if (!status)
             status = rt_flush(file, path);
     }

@@ -10,8 +10,9 @@
 rt_status rt_save_prepare(const char *directory);
 
 /*
- * Writes all weights of the program to DIRECTORY/model.safetensors (rt_save_prepare): trained ones from their states, the others as they were read, with the names,
- * types and shapes of the table, in its order.
+ * Writes all weights of the program to DIRECTORY/model.safetensors (rt_save_prepare): trained ones
+ * from their states, the others as they were read, with the names, types and shapes of the table,
+ * in its order.
  */
 rt_status rt_save_weights(struct rt_session *session, const char *directory);
 

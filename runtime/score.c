@@ -15,6 +15,7 @@
 #include "runtime/tokenizer.h"
 #include "runtime/verbs.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -182,8 +183,12 @@ static rt_status dump_chunk(struct score *score, const struct rt_fed *fed, const
         if (valid <= 0)
             continue;
         if (fseeko(score->dump, RT_NPY_HEADER + (off_t)(place * (rt_i64)position), SEEK_SET) != 0)
-            return rt_fail(FILE_WRITE, score->options->dump_logits, "it cannot be positioned");
+            return rt_fail(FILE_WRITE, score->options->dump_logits, strerror(errno));
+        errno = 0;
         fwrite(logits + row * chunk * score->vocabulary, position, (size_t)valid, score->dump);
+        rt_status status = rt_written(score->dump, score->options->dump_logits);
+        if (status)
+            return status;
     }
     return rt_flush(score->dump, score->options->dump_logits);
 }

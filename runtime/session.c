@@ -226,6 +226,15 @@ rt_status rt_session_output(const struct rt_session *session, rt_u32 function, c
     return find_port(f->outputs, f->output_count, f->name, name, dtype, elements, port);
 }
 
+bool rt_session_has_output(const struct rt_session *session, rt_u32 function, const char *name)
+{
+    const struct rt_function *f = &session->program->functions[function];
+    for (rt_u32 i = 0; i < f->output_count; i++)
+        if (strcmp(f->outputs[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 const struct rt_port *rt_session_state(const struct rt_session *session, const char *name)
 {
     for (rt_u32 i = 0; i < session->program->state_count; i++)

@@ -50,6 +50,9 @@ rt_status rt_session_input(const struct rt_session *session, rt_u32 function, co
 rt_status rt_session_output(const struct rt_session *session, rt_u32 function, const char *name,
                             enum rt_dtype dtype, rt_i64 elements, const struct rt_port **port);
 
+/* Whether the function has an output of that name. */
+bool rt_session_has_output(const struct rt_session *session, rt_u32 function, const char *name);
+
 /* The state of that name, or NULL. */
 const struct rt_port *rt_session_state(const struct rt_session *session, const char *name);
 

@@ -152,6 +152,13 @@ void toolchain_link_executable(const struct object *objects, size_t count, const
     run(&command, exchange, path);
 }
 
+/* What a program linked with the library looks for when it starts: the name without directories. */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static void link_library(const struct object *objects, size_t count, const char *exports,
                          bool runtime, const char *path)
 {
@@ -161,6 +168,8 @@ static void link_library(const struct object *objects, size_t count, const char 
     add(&command, "-shared");
     add(&command, "--version-script");
     add(&command, exchange_give(exchange, exports, strlen(exports)));
+    add(&command, "--soname");
+    add(&command, file_name(path));
     add_objects(&command, exchange, objects, count);
     if (runtime)
         add_file(&command, exchange, "runtime.o");

@@ -80,8 +80,9 @@ void toolchain_free_objects(struct object *objects, size_t count);
 
 /*
  * Links the objects, which define `rt_program`, with the embedded runtime into an executable,
- * or into a shared library that exports the symbols sinter_*. The file appears complete or not
- * at all. Failures are fatal: exit 7 where writing fails, 70 where linking does.
+ * or into a shared library that exports the symbols sinter_*, whose soname is
+ * the file's name. The file appears complete or not at all. Failures are fatal: exit 7 where
+ * writing fails, 70 where linking does.
  */
 void toolchain_link_executable(const struct object *objects, size_t count, const char *path);
 void toolchain_link_shared(const struct object *objects, size_t count, const char *path);

@@ -230,6 +230,45 @@ static void test_failures(void **state)
     assert_non_null(strstr(run.err, "sample 200 does not exist"));
 }
 
+static int count_words(const char *text, const char *words)
+{
+    int count = 0;
+    for (; (text = strstr(text, words)); text += strlen(words))
+        count++;
+    return count;
+}
+
+/* Ten steps are one epoch. */
+static struct run run_gated(rt_u64 unapplied, const char *options)
+{
+    char line[512];
+    snprintf(line, sizeof line, "fit " TRAIN " --save %s --losses %s %s", in_folder("gated"),
+             in_folder("losses"), options);
+    return run_line(toy_gated_program(BATCH, false, unapplied), NULL, line);
+}
+
+static void test_unapplied(void **state)
+{
+    static const char words[] = "the norm of the gradient is not finite, update not applied";
+    (void)state;
+    /* three in a row, twice: told one by one, the fourth never comes; over the epoch's end too */
+    struct run run = run_gated(0x707, "--epochs 2");
+    assert_int_equal(run.code, 0);
+    assert_int_equal(count_words(run.err, words), 6);
+    assert_non_null(strstr(run.err, "warning: the norm of the gradient is not finite, update not "
+                                    "applied; epoch 1, step 1; lower"));
+    assert_non_null(strstr(run.err, "epoch 2, step 1; lower"));
+    assert_int_equal(unlink(in_folder("gated/model.safetensors")), 0);
+    assert_int_equal(unlink(in_folder("losses")), 0);
+    run = run_gated(0xf << 8, "--epochs 2");
+    assert_int_equal(run.code, 8);
+    assert_int_equal(count_words(run.err, "warning: "), 3);
+    assert_non_null(strstr(run.err, "error: the norm of the gradient is not finite, update not "
+                                    "applied 4 times in a row; epoch 2, step 2; lower"));
+    assert_int_equal(access(in_folder("losses"), F_OK), -1);
+    assert_int_equal(rmdir(in_folder("gated")), 0); /* nothing was saved */
+}
+
 static void test_interrupted(void **state)
 {
     struct run_setting stopped = {.interrupt_ms = 400};
@@ -286,7 +325,7 @@ int main(void)
         cmocka_unit_test(test_permutation), cmocka_unit_test(test_losses),
         cmocka_unit_test(test_seeds),       cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_failures),    cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_unapplied),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -414,6 +414,16 @@ static void bind_number(struct interp *interp, const char *name, double number)
             interp_bind(interp, &function->params.items[i]->results[0], &number);
 }
 
+/* The output `finite` of the last step. */
+static bool was_applied(struct interp *interp)
+{
+    for (size_t i = 0; i < function->bindings.count; i++)
+        if (strcmp(function->bindings.items[i].name, "finite") == 0)
+            return *interp_value(interp, function->bindings.items[i].value) != 0;
+    fail_msg("no output 'finite'");
+    return false;
+}
+
 /* loss = (w - 3)^2 * x: three steps by hand, then one whose loss is not finite. */
 static void optimizer_steps(void **state)
 {
@@ -445,15 +455,38 @@ static void optimizer_steps(void **state)
         weight_value -= 0.1 * moment;
         double now = *interp_value(interp, &module_find_leaf(module, "w.value")->results[0]);
         assert_true(fabs(now - weight_value) < 1e-12);
+        assert_true(was_applied(interp));
     }
     bind_number(interp, "x", INFINITY);
     interp_function(interp, function);
+    assert_false(was_applied(interp));
     assert_true(fabs(*interp_value(interp, &module_find_leaf(module, "w.value")->results[0]) -
                      weight_value) < 1e-12);
     assert_true(*interp_value(interp, &module_find_leaf(module, "steps")->results[0]) == 3);
     interp_function(interp, predict);
     assert_true(fabs(*interp_value(interp, predict->bindings.items[0].value) + weight_value) <
                 1e-12);
+    interp_destroy(interp);
+}
+
+/* loss = sqrt(w), w = 0: the loss is finite, its gradient is not. */
+static void an_infinite_gradient_is_not_applied(void **state)
+{
+    (void)state;
+    struct value *w = weight("w", 0, NULL);
+    double start = 0;
+    build_output(&b, "loss", build_unary(&b, OP_sqrt, w));
+    build_output(&b, "finite", w); /* the model's own gives way */
+    pass_grad(module);
+    pass_optimizer(module);
+    ir_verify(module, "optimizer", false);
+    struct interp *interp = interp_create(module, INTERP_EXACT);
+    interp_bind(interp, &module->weights.items[0]->results[0], &start);
+    bind_number(interp, "learning_rate", 0.1);
+    bind_number(interp, "momentum", 0.9);
+    interp_function(interp, function);
+    assert_false(was_applied(interp));
+    assert_true(*interp_value(interp, &module_find_leaf(module, "w.value")->results[0]) == 0);
     interp_destroy(interp);
 }
 
@@ -472,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_gradient_is_caught, begin, end),
         cmocka_unit_test_setup_teardown(what_cannot_be_trained_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(optimizer_steps, begin, end),
+        cmocka_unit_test_setup_teardown(an_infinite_gradient_is_not_applied, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,7 +111,7 @@ static struct {
     struct rt_function functions[8];
     struct rt_step steps[8];
     struct rt_operand operands[8][16];
-    struct rt_port inputs[8][8], outputs[8][1];
+    struct rt_port inputs[8][8], outputs[8][2];
     struct rt_state states[8];
     struct rt_constant constants[CHUNKS];
     struct toy_sizes sizes[CHUNKS];
@@ -268,6 +268,7 @@ const struct rt_program *toy_generate_program(rt_i64 batch, rt_i64 length, const
 struct toy_model {
     rt_i64 batch;
     bool broken;
+    rt_u64 unapplied; /* bit i: step i is not applied */
 };
 
 static struct toy_model toy_model;
@@ -288,7 +289,13 @@ static void forward(const float *x, const float *w, const float *b, float out[CL
         out[c] /= sum;
 }
 
-/* Operands: model, x, label, learning_rate, momentum, W, b, their moments, step, loss. */
+/* Whether a step is applied: its output `finite`, where there is one. */
+static bool is_applied(const struct toy_model *model, rt_i32 step)
+{
+    return step >= 64 || !(model->unapplied >> step & 1);
+}
+
+/* Operands: model, x, label, learning_rate, momentum, W, b, their moments, step, loss, finite. */
 static void fit_kernel(void *const *operands, rt_i64 first, rt_i64 end)
 {
     enum { WEIGHTS = PIXELS * CLASSES };
@@ -310,12 +317,15 @@ static void fit_kernel(void *const *operands, rt_i64 first, rt_i64 end)
             gradient[WEIGHTS + c] += d;
         }
     }
-    for (int i = 0; i < WEIGHTS; i++)
+    rt_i32 step = (*(rt_i32 *)operands[9])++;
+    bool applied = is_applied(model, step);
+    for (int i = 0; i < WEIGHTS && applied; i++)
         w[i] -= rate * (wm[i] = momentum * wm[i] + gradient[i]);
-    for (int c = 0; c < CLASSES; c++)
+    for (int c = 0; c < CLASSES && applied; c++)
         b[c] -= rate * (bm[c] = momentum * bm[c] + gradient[WEIGHTS + c]);
-    rt_i32 *step = operands[9];
-    *(float *)operands[10] = model->broken && ++*step == 3 ? NAN : loss;
+    *(float *)operands[10] = model->broken && step == 2 ? NAN : loss;
+    if (model->unapplied)
+        *(bool *)operands[11] = applied;
 }
 
 /* Operands: x, W, b, probabilities. */
@@ -328,8 +338,13 @@ static void predict_kernel(void *const *operands, rt_i64 first, rt_i64 end)
 
 const struct rt_program *toy_fit_program(rt_i64 batch, bool broken)
 {
+    return toy_gated_program(batch, broken, 0);
+}
+
+const struct rt_program *toy_gated_program(rt_i64 batch, bool broken, rt_u64 unapplied)
+{
     begin("fit", batch, 0);
-    toy_model = (struct toy_model){batch, broken};
+    toy_model = (struct toy_model){batch, broken, unapplied};
     toy.constants[0] = (struct rt_constant){&toy_model, sizeof toy_model};
     add_weight("w", PIXELS, CLASSES, 0.1f);
     add_weight("b", 1, CLASSES, 0);
@@ -347,6 +362,8 @@ const struct rt_program *toy_fit_program(rt_i64 batch, bool broken)
     for (int i = 0; i < 5; i++)
         add_arena(f, &toy.states[i].port);
     add_arena(f, add_output(f, "loss", RT_F32, 0, 1, 1, 1));
+    if (unapplied)
+        add_arena(f, add_output(f, "finite", RT_BOOL, 0, 1, 1, 1));
     f = add_function(RT_ROLE_PREDICT, 0, predict_kernel, batch);
     add_arena(f, add_input(f, "x", RT_F32, 2, batch, PIXELS));
     add_arena(f, &toy.states[0].port);

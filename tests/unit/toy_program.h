@@ -25,4 +25,8 @@ rt_i32 toy_next(const rt_i32 *history, rt_i64 count);
  * i32 [batch], 10 classes. If `broken`, the loss of the third step is NaN. */
 const struct rt_program *toy_fit_program(rt_i64 batch, bool broken);
 
+/* The same; if `unapplied` is not 0 with the output `finite`, which is false in step i of the run
+ * if bit i is set; such a step changes no weights. */
+const struct rt_program *toy_gated_program(rt_i64 batch, bool broken, rt_u64 unapplied);
+
 #endif
