@@ -69,7 +69,7 @@ LIBRARY float m_log_f32(float a)
     float scaled = a < 0x1p-126f ? a * 0x1p24f : a;
     rt_i32 bits = (rt_i32)bits_of_f32(scaled);
     rt_i32 e = (bits - 0x3f3504f3) >> 23;
-    float f = f32_of_bits((rt_u32)(bits - (e << 23))) - 1.0f;
+    float f = f32_of_bits((rt_u32)bits - ((rt_u32)e << 23)) - 1.0f;
     float n = (float)(a < 0x1p-126f ? e - 24 : e);
     float p = 0.0691529065f;
     p = p * f - 0.117897682f;
@@ -181,7 +181,7 @@ LIBRARY float m_pow_positive(float a, float b)
     float scaled = a < 0x1p-126f ? a * 0x1p24f : a;
     rt_i32 bits = (rt_i32)bits_of_f32(scaled);
     rt_i32 e = (bits - 0x3f3504f3) >> 23;
-    double m = f32_of_bits((rt_u32)(bits - (e << 23)));
+    double m = f32_of_bits((rt_u32)bits - ((rt_u32)e << 23));
     double n = a < 0x1p-126f ? e - 24 : e;
     double s = (m - 1) / (m + 1), z = s * s;
     double p = ((((0.168214526917 * z + 0.181235124548) * z + 0.222233755139) * z +
