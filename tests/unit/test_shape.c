@@ -72,8 +72,8 @@ static const char *const right[] = {
     "%v = matmul %h, %b {dtype=f32} : f32[2,2]",
     "%v = conv2d %x, %w {stride=[1,1] pad=[1,1,0,0] groups=2} : f32[2,5,5,6]",
     "%v = conv2d_input %w, %dy {dims=[2,5,6,4] stride=[1,1] pad=[1,1,0,0] groups=2} : f32[2,5,6,4]",
-    "%v = conv2d_filter %x, %dy {dims=[6,3,2,2] stride=[1,1] pad=[1,1,0,0] groups=2} : "
-    "f32[6,3,2,2]",
+    ("%v = conv2d_filter %x, %dy {dims=[6,3,2,2] stride=[1,1] pad=[1,1,0,0] groups=2} : "
+     "f32[6,3,2,2]"),
     "%v = attention %q, %k, %k {causal scale=0.5} : f32[2,3,4,5]",
     "%v = attention %q, %k, %k, %i {cached} : f32[2,3,4,5]",
     "%v = update %c, %r, %i, %i : f32[2,8,3]",
