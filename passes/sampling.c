@@ -2,6 +2,7 @@
  * Repetition penalty (Keskar et al. 2019), temperature, top-k, top-p (Holtzman et al. 2020),
  * min-p, in this order, then the arg-max of logit + Gumbel noise (Gumbel 1954), which draws from
  * the softmax. Every step is elementwise on sorted logits, so that it is the same everywhere.
+ * Nodes are made one a statement: C leaves the order of arguments open, and names follow it.
  */
 #include "passes/sampling.h"
 
@@ -38,9 +39,9 @@ static struct value *penalise(struct sampler *s, struct value *logits, struct va
     struct builder *b = &s->builder;
     struct value *penalty = scalar_param(s, "penalty", DTYPE_f32);
     struct value *positive = build_binary(b, OP_gt, logits, real(s, 0));
-    struct value *changed = build_select(b, positive, build_binary(b, OP_div, logits, penalty),
-                                         build_binary(b, OP_mul, logits, penalty));
-    return build_select(b, seen, changed, logits);
+    struct value *divided = build_binary(b, OP_div, logits, penalty);
+    struct value *multiplied = build_binary(b, OP_mul, logits, penalty);
+    return build_select(b, seen, build_select(b, positive, divided, multiplied), logits);
 }
 
 static struct node *sort_descending(struct sampler *s, struct value *logits)
@@ -67,8 +68,9 @@ static struct value *keep(struct sampler *s, struct value *sorted)
     struct value *top_p = scalar_param(s, "top_p", DTYPE_f32);
     struct value *min_p = scalar_param(s, "min_p", DTYPE_f32);
     struct value *rank = build_iota(b, DTYPE_i32, 2, s->dims, 1);
-    struct value *kept = build_binary(b, OP_or, build_binary(b, OP_lt, rank, top_k),
-                                      wide(s, build_binary(b, OP_le, top_k, integer(s, 0))));
+    struct value *among = build_binary(b, OP_lt, rank, top_k);
+    struct value *off = wide(s, build_binary(b, OP_le, top_k, integer(s, 0)));
+    struct value *kept = build_binary(b, OP_or, among, off);
     struct value *largest = wide(s, build_slice(b, sorted, 1, 0, 1));
     struct value *weight = build_unary(b, OP_exp, build_binary(b, OP_sub, sorted, largest));
     weight = build_select(b, kept, weight, real(s, 0));
@@ -91,8 +93,10 @@ static struct value *gumbel(struct sampler *s, struct value *ids, struct value *
     struct value *low = build_reshape(b, build_slice(b, seed, 0, 0, 1), 0, NULL);
     struct value *high = build_reshape(b, build_slice(b, seed, 0, 1, 1), 0, NULL);
     struct value *key = build_binary(b, OP_add, build_reshape(b, row, 2, batch), high);
-    struct value *operands[4] = {wide(s, low), wide(s, key),
-                                 wide(s, build_reshape(b, pos, 2, batch)), ids};
+    low = wide(s, low);
+    key = wide(s, key);
+    struct value *position = wide(s, build_reshape(b, pos, 2, batch));
+    struct value *operands[4] = {low, key, position, ids};
     struct value *u =
         &build_node(b, OP_philox, operands, 4, (struct attributes){0}, "u")->results[0];
     u = build_binary(b, OP_max, u, real(s, 0x1p-25));
@@ -131,6 +135,7 @@ void add_sampling_functions(struct module *module, struct value *logits, struct 
     struct node *sorted = sort_descending(&s, scaled);
     struct value *values = &sorted->results[0], *ids = &sorted->results[1];
     struct value *noisy = build_binary(&s.builder, OP_add, values, gumbel(&s, ids, pos));
-    noisy = build_select(&s.builder, keep(&s, values), noisy, real(&s, -__builtin_inf()));
+    struct value *kept = keep(&s, values), *never = real(&s, -__builtin_inf());
+    noisy = build_select(&s.builder, kept, noisy, never);
     output_token(&s, build_gather(&s.builder, ids, arg_max(&s, noisy), 1));
 }
