@@ -68,7 +68,7 @@ LIBRARY float m_log_f32(float a)
 {
     float scaled = a < 0x1p-126f ? a * 0x1p24f : a;
     rt_i32 bits = (rt_i32)bits_of_f32(scaled);
-    rt_i32 e = (bits - 0x3f3504f3) >> 23;
+    rt_i32 e = (rt_i32)((rt_u32)bits - 0x3f3504f3u) >> 23;
     float f = f32_of_bits((rt_u32)bits - ((rt_u32)e << 23)) - 1.0f;
     float n = (float)(a < 0x1p-126f ? e - 24 : e);
     float p = 0.0691529065f;
@@ -180,7 +180,7 @@ LIBRARY float m_pow_positive(float a, float b)
 {
     float scaled = a < 0x1p-126f ? a * 0x1p24f : a;
     rt_i32 bits = (rt_i32)bits_of_f32(scaled);
-    rt_i32 e = (bits - 0x3f3504f3) >> 23;
+    rt_i32 e = (rt_i32)((rt_u32)bits - 0x3f3504f3u) >> 23;
     double m = f32_of_bits((rt_u32)bits - ((rt_u32)e << 23));
     double n = a < 0x1p-126f ? e - 24 : e;
     double s = (m - 1) / (m + 1), z = s * s;
@@ -203,7 +203,7 @@ LIBRARY float m_pow_positive(float a, float b)
     union {
         rt_i64 bits;
         double real;
-    } power = {.bits = (rt_i64)((int)k + 1023) << 52};
+    } power = {.bits = (rt_i64)((rt_u64)((rt_i64)(int)k + 1023) << 52)};
     return (float)(((q * r) * r + r + 1) * power.real);
 }
 
