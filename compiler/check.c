@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,9 +29,12 @@ struct checker {
 
 /* --- the code --- */
 
-static const struct rt_program *load(const struct object *objects, size_t count)
+static const struct rt_program *load(struct arena *arena, const struct object *objects,
+                                     size_t count)
 {
-    char path[] = "/tmp/sinter-check-XXXXXX";
+    const char *folder = getenv("TMPDIR");
+    char *path = arena_printf(arena, "%s/sinter-check-XXXXXX",
+                              folder && *folder ? folder : P_tmpdir);
     int descriptor = mkstemp(path);
     if (descriptor < 0)
         fatal(FILE_OPEN, path, "no temporary file can be made");
@@ -245,7 +249,7 @@ struct check_result *check_kernels(struct module *module, const struct object *o
 {
     ARRAY_OF(struct check_result) results = {0};
     struct checker c = {.module = module, .samples = samples, .random = {seed, 0}};
-    c.program = load(objects, object_count);
+    c.program = load(module->arena, objects, object_count);
     c.memory = check_memory_create(module);
     for (size_t f = 0; f < module->functions.count; f++) {
         if (c.program->functions[f].step_count != module->functions.items[f]->kernels.count)

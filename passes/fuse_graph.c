@@ -77,7 +77,7 @@ static enum access worse(enum access a, enum access b)
 }
 
 /* The access through one cheap node, after `so_far`. */
-static enum access through(const struct node *node, int operand, enum access so_far)
+static enum access through(const struct node *node, enum access so_far)
 {
     switch (node->op) {
     case OP_reshape:
@@ -91,7 +91,7 @@ static enum access through(const struct node *node, int operand, enum access so_
     case OP_pad:
     case OP_transpose: return so_far == ACCESS_ROW ? ACCESS_REPEAT : worse(so_far, ACCESS_ONCE);
     case OP_gather: return ACCESS_REPEAT;
-    default: (void)operand; return so_far;
+    default: return so_far;
     }
 }
 
@@ -133,7 +133,7 @@ static void follow(struct walk *walk, struct value *value, enum access access)
     walk->visited[position] |= (unsigned char)(1u << access);
     struct node *node = value->node;
     for (int i = 0; i < node->operand_count; i++)
-        follow(walk, node->operands[i], through(node, i, access));
+        follow(walk, node->operands[i], through(node, access));
 }
 
 static void find_needs(struct fuse_graph *graph)
