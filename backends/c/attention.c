@@ -4,7 +4,7 @@
  * tile is a batch row, a key head and `rows` queries, with all query heads of the group; the
  * products are the register blocks of lib/product.h.
  */
-#include "backends/c/operand.h"
+#include "backends/element/operand.h"
 #include "backends/c/skeletons.h"
 
 #include <string.h>

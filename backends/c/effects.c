@@ -2,6 +2,7 @@
  * Skeletons that write by index: `update` and `mark` store into a state in place, `scatter_add`
  * sums rows by id. What stands beyond the bounds of the target is not stored.
  */
+#include "backends/c/dialect.h"
 #include "backends/c/skeletons.h"
 
 /* --- update: a tile is a row of the new positions --- */

@@ -1,6 +1,7 @@
 /* See kernel.h. */
 #include "backends/c/kernel.h"
 
+#include "backends/c/dialect.h"
 #include "backends/c/skeletons.h"
 #include "ir/cost.h"
 #include "ir/names.h"
@@ -88,7 +89,8 @@ struct kernel_text kernel_print(struct arena *arena, const struct module *module
                                 const struct kernel *kernel)
 {
     struct generator *g = arena_new(arena, struct generator);
-    *g = (struct generator){.arena = arena,
+    *g = (struct generator){.dialect = &dialect_c,
+                            .arena = arena,
                             .module = module,
                             .target = target,
                             .function = function,

@@ -5,7 +5,7 @@
 #ifndef SINTER_BACKENDS_C_KERNEL_H
 #define SINTER_BACKENDS_C_KERNEL_H
 
-#include "backends/c/value.h"
+#include "backends/element/value.h"
 
 struct kernel_text {
     const char *comment; /* of this use: IR lines, source, cost */

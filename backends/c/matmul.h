@@ -2,7 +2,7 @@
 #ifndef SINTER_BACKENDS_C_MATMUL_H
 #define SINTER_BACKENDS_C_MATMUL_H
 
-#include "backends/c/operand.h"
+#include "backends/element/operand.h"
 #include "backends/c/product.h"
 
 enum { SEGMENTS = 64 };

@@ -1,38 +1,7 @@
 /* Reading and writing of tensors in emitted code: see value.h. */
-#include "backends/c/value.h"
+#include "backends/element/value.h"
 
 #include <string.h>
-
-const char *memory_type(enum dtype dtype)
-{
-    static const char *const types[DTYPE_COUNT] = {
-        [DTYPE_f32] = "float",   [DTYPE_f64] = "double", [DTYPE_bf16] = "rt_u16",
-        [DTYPE_f16] = "rt_u16",  [DTYPE_i32] = "int",    [DTYPE_i64] = "rt_i64",
-        [DTYPE_u8] = "rt_u8",    [DTYPE_bool] = "rt_u8",
-    };
-    return types[dtype];
-}
-
-const char *load_text(struct arena *arena, enum dtype dtype, const char *pointer,
-                      const char *index)
-{
-    const char *convert = dtype == DTYPE_bf16 ? "from_bf16" : dtype == DTYPE_f16 ? "from_f16" : "";
-    bool call = convert[0] != '\0';
-    return arena_printf(arena, "%s%s%s[%s]%s", convert, call ? "(" : "", pointer, index,
-                        call ? ")" : "");
-}
-
-const char *store_text(struct arena *arena, enum dtype dtype, const char *text)
-{
-    const char *convert = "";
-    if (dtype == DTYPE_bf16)
-        convert = "to_bf16";
-    else if (dtype == DTYPE_f16)
-        convert = "to_f16";
-    else if (dtype == DTYPE_u8 || dtype == DTYPE_bool)
-        convert = "(rt_u8)";
-    return convert[0] ? arena_printf(arena, "%s(%s)", convert, text) : text;
-}
 
 const char *round_text(struct arena *arena, enum dtype dtype, const char *text)
 {
@@ -80,8 +49,9 @@ void value_store(struct generator *g, const struct value *value, struct index in
                  struct element element)
 {
     const char *pointer = argument_name(g, value, true);
-    writer_line(scope_writer(g), "%s[%s] = %s;", pointer, index_text(&g->space, &index),
-                store_text(g->arena, value->type.dtype, element.text));
+    writer_line(scope_writer(g), "%s",
+                g->dialect->store(g->arena, value->type.dtype, pointer,
+                                  index_text(&g->space, &index), element.text));
 }
 
 bool value_memory(struct generator *g, const struct value *value, struct index index,

@@ -1,5 +1,5 @@
 /* See index.h. */
-#include "backends/c/index.h"
+#include "backends/element/index.h"
 
 #include "ir/base/str.h"
 

@@ -2,10 +2,10 @@
  * Where a matrix operand stands in memory: found by following views from the operand's element
  * at free (batch, group, major, minor) to a load whose index is affine in them.
  */
-#ifndef SINTER_BACKENDS_C_OPERAND_H
-#define SINTER_BACKENDS_C_OPERAND_H
+#ifndef SINTER_BACKENDS_ELEMENT_OPERAND_H
+#define SINTER_BACKENDS_ELEMENT_OPERAND_H
 
-#include "backends/c/value.h"
+#include "backends/element/value.h"
 
 enum matrix_kind {
     MATRIX_OTHER,   /* computed, or scattered */

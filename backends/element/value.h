@@ -6,12 +6,14 @@
  * needs. Every element is computed once (a memo by value and index), as a named constant in the
  * outermost scope that knows its index, so that what does not change leaves the inner loops.
  */
-#ifndef SINTER_BACKENDS_C_VALUE_H
-#define SINTER_BACKENDS_C_VALUE_H
+#ifndef SINTER_BACKENDS_ELEMENT_VALUE_H
+#define SINTER_BACKENDS_ELEMENT_VALUE_H
 
-#include "backends/c/index.h"
+#include "backends/element/index.h"
 #include "backends/emit.h"
 #include "ir/target.h"
+
+struct generator;
 
 enum { SCOPES = 24, VARIABLES = 16, CUTS = 4 };
 
@@ -56,7 +58,24 @@ struct variable {
     int atom;     /* while its loop is open */
 };
 
+/*
+ * How a backend writes what the expression generator needs. Texts of load and store take the
+ * index as text; `store` is a whole statement.
+ */
+struct dialect {
+    const char *index_type; /* of loop variables and named indices: "rt_i64" */
+    const char *table;      /* storage of constant tables: "static const" */
+    const char *(*load)(struct arena *arena, enum dtype dtype, const char *pointer,
+                        const char *index);
+    const char *(*store)(struct arena *arena, enum dtype dtype, const char *pointer,
+                         const char *index, const char *text);
+    /* Not NULL: a load of its own (vectors, padded rows); false: the plain one will do. */
+    bool (*load_element)(struct generator *g, const struct value *value, struct index index,
+                         struct element *out_element);
+};
+
 struct generator {
+    const struct dialect *dialect;
     struct arena *arena;
     const struct module *module;
     const struct function *function;
@@ -129,15 +148,8 @@ struct element gather_at(struct generator *g, const struct node *node, struct in
 /* Stores an element of a live-out; the line goes to the innermost scope. */
 void value_store(struct generator *g, const struct value *value, struct index index,
                  struct element element);
-/* The text that reads element `index` of memory of this type. */
-const char *load_text(struct arena *arena, enum dtype dtype, const char *pointer,
-                      const char *index);
-const char *store_text(struct arena *arena, enum dtype dtype, const char *text);
 /* `text` rounded to the values of a dtype, as the IR states for every value. */
 const char *round_text(struct arena *arena, enum dtype dtype, const char *text);
-
-/* The C type that memory of this dtype is read as: "float", "rt_u16", ... */
-const char *memory_type(enum dtype dtype);
 
 /* Whether a value is in memory when the kernel starts. */
 bool is_loaded(const struct generator *g, const struct value *value);

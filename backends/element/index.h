@@ -7,8 +7,8 @@
  * for the variable to be split in two (struct split) and the skeleton begins anew with more
  * loops: so inner loops stay affine and vectorisable, without any search.
  */
-#ifndef SINTER_BACKENDS_C_INDEX_H
-#define SINTER_BACKENDS_C_INDEX_H
+#ifndef SINTER_BACKENDS_ELEMENT_INDEX_H
+#define SINTER_BACKENDS_ELEMENT_INDEX_H
 
 #include "ir/ir.h"
 

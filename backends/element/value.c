@@ -1,5 +1,5 @@
 /* The elements of IR values as C expressions: see value.h. */
-#include "backends/c/value.h"
+#include "backends/element/value.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,8 +48,8 @@ static struct element constant_at(struct generator *g, const struct node *node,
                                      : integer_text(g, dtype, values[index.base]), 0};
     }
     const char *name = arena_printf(g->arena, "table%d", ++g->table_count);
-    str_printf(&g->tables, "    static const %s %s[%d] = {", emit_compute_type(dtype), name,
-               count);
+    str_printf(&g->tables, "    %s %s %s[%d] = {", g->dialect->table, emit_compute_type(dtype),
+               name, count);
     for (int i = 0; i < count; i++)
         str_printf(&g->tables, "%s%lld", i ? ", " : "", (long long)values[i]);
     str_printf(&g->tables, "};\n");
@@ -144,10 +144,13 @@ static struct element compute(struct generator *g, const struct value *value,
 static struct element load_at(struct generator *g, const struct value *value,
                               struct index index)
 {
+    struct element element;
+    if (g->dialect->load_element && g->dialect->load_element(g, value, index, &element))
+        return element;
     const char *pointer = argument_name(g, value, false);
     enum dtype dtype = value->type.dtype;
     return element_new(g, emit_compute_type(dtype), index_depth(&g->space, &index), "%s",
-                       load_text(g->arena, dtype, pointer, index_text(&g->space, &index)));
+                       g->dialect->load(g->arena, dtype, pointer, index_text(&g->space, &index)));
 }
 
 struct element value_at(struct generator *g, const struct value *value, struct index index)

@@ -1,5 +1,5 @@
 /* See operand.h. */
-#include "backends/c/operand.h"
+#include "backends/element/operand.h"
 
 #include <string.h>
 

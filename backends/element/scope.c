@@ -1,5 +1,5 @@
 /* Scopes and loop variables of the expression generator: see value.h. */
-#include "backends/c/value.h"
+#include "backends/element/value.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -148,7 +148,8 @@ static int name_index(void *context, const char *text, int depth, int64_t low, i
         if (g->scopes[i].conditional)
             depth = i;
     const char *name = arena_printf(g->arena, "i%d", ++g->indices);
-    writer_line(&g->scopes[depth].writer, "const rt_i64 %s = %s;", name, text);
+    writer_line(&g->scopes[depth].writer, "const %s %s = %s;", g->dialect->index_type,
+                name, text);
     int atom = index_new_atom(&g->space, (struct atom){name, low, high, depth, -1});
     struct named_index entry = {text, atom};
     array_push(g->arena, &g->named, entry);

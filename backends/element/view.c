@@ -3,7 +3,7 @@
  * linear index apart only as far as they must. Concat and pad choose by position; where a loop
  * variable decides, the loop is cut in two instead.
  */
-#include "backends/c/value.h"
+#include "backends/element/value.h"
 
 #include <string.h>
 
