@@ -288,9 +288,9 @@ static void print_skeletons(struct str *out)
     str_printf(out,
                "\n## Kernel skeletons\n\nWhat may stand in a kernel of each is the contract in "
                "`ir/skeletons.def`; the verifier checks it.\n\n| skeleton | built around | "
-               "what it is |\n|---|---|---|\n");
-#define SKELETON(name, anchor, description) \
-    str_printf(out, "| %s | %s | %s |\n", #name, #anchor, description);
+               "backends | what it is |\n|---|---|---|---|\n");
+#define SKELETON(name, anchor, where, description) \
+    str_printf(out, "| %s | %s | %s | %s |\n", #name, #anchor, #where, description);
 #include "ir/skeletons.def"
 }
 

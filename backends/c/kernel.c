@@ -10,8 +10,10 @@
 
 static void print_body(struct generator *g)
 {
+#undef C_SKELETON_C
+#define C_SKELETON_C(name) [SKELETON_##name] = emit_##name,
     static void (*const printers[SKELETON_COUNT])(struct generator *) = {
-#define SKELETON(name, ...) [SKELETON_##name] = emit_##name,
+#define SKELETON(name, anchor, where, ...) C_SKELETON_##where(name)
 #include "ir/skeletons.def"
     };
     if (!printers[g->kernel->skeleton])

@@ -5,7 +5,10 @@
 
 #include "backends/element/parts.h"
 
-#define SKELETON(name, ...) void emit_##name(struct generator *g);
+#define C_SKELETON_C(name) void emit_##name(struct generator *g);
+#define C_SKELETON_BOTH(name) C_SKELETON_C(name)
+#define C_SKELETON_CUDA(name)
+#define SKELETON(name, anchor, where, ...) C_SKELETON_##where(name)
 #include "ir/skeletons.def"
 
 /* Stands before a loop that is to become vector code. Without the second part short loops of
