@@ -1,11 +1,13 @@
 /* See target.h. */
 #include "ir/target.h"
 
+#include "ir/gpu.h"
+
 #include <string.h>
 
 static struct target rows[] = {
 #define TARGET(name, level, extra, tune, lanes, dots, mr, nr, prefetch, f32, bf16, read) \
-    {#name, level, extra, tune, lanes, dots, mr, nr, prefetch, f32, bf16, read},
+    {#name, level, extra, tune, lanes, dots, mr, nr, prefetch, f32, bf16, read, NULL},
 #include "ir/targets.def"
 };
 
@@ -30,13 +32,28 @@ const struct target *target_row(size_t index)
     return index < sizeof rows / sizeof *rows ? named(&rows[index]) : NULL;
 }
 
+/* What the passes ask of a CPU is harmless of a GPU: vectors of one element. */
+static const struct target *gpu_target(const char *name)
+{
+    enum { MOST = 8 };
+    static struct target gpus[MOST];
+    const struct gpu *gpu = gpu_find(name), *row;
+    for (size_t i = 0; gpu && i < MOST && (row = gpu_row(i)); i++)
+        if (row == gpu) {
+            gpus[i] = (struct target){.name = gpu->name, .level = "", .extra = "", .tune = "",
+                                      .lanes = 1, .mr = 1, .nr = 1, .gpu = gpu};
+            return &gpus[i];
+        }
+    return NULL;
+}
+
 const struct target *target_find(const char *name)
 {
     const struct target *row;
     for (size_t i = 0; (row = target_row(i)); i++)
         if (strcmp(row->name, name) == 0)
             return row;
-    return NULL;
+    return gpu_target(name);
 }
 
 const char *const *target_features(struct arena *arena, const struct target *target)

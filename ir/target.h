@@ -1,11 +1,13 @@
 /*
- * Facts about the machines that code is made for: the rows of targets.def. Passes choose tiles
- * by them, the backend its instruction set.
+ * Facts about the machines that code is made for: the rows of targets.def, and those of gpus.def,
+ * which share the names. Passes choose tiles by them, the backend its instruction set.
  */
 #ifndef SINTER_TARGET_H
 #define SINTER_TARGET_H
 
 #include "ir/ir.h"
+
+struct gpu; /* ir/gpu.h */
 
 struct target {
     const char *name;  /* "x86-64-v3", "znver5" */
@@ -17,12 +19,14 @@ struct target {
     int mr, nr;        /* register block: rows, columns */
     int prefetch;      /* bytes */
     double gflops_f32, gflops_bf16, gbs; /* attainable, of one core */
+    const struct gpu *gpu; /* ir/gpu.h; NULL for a CPU. Of a GPU only this and the name count. */
 };
 
-/* The row of that name, NULL if there is none. "x86_64_v3" is spelled "x86-64-v3". */
+/* The CPU of that name, or the GPU of that name or alias; NULL if there is none. "x86_64_v3" is
+ * spelled "x86-64-v3". */
 const struct target *target_find(const char *name);
 
-/* Rows in order; NULL beyond the last. */
+/* CPUs in order; NULL beyond the last. */
 const struct target *target_row(size_t index);
 
 /* The first row all of whose features `has` knows, preferring the one that is tuned for

@@ -1,0 +1,77 @@
+/* See gpu.h. */
+#include "ir/gpu.h"
+
+#include <string.h>
+
+static struct gpu rows[] = {
+#define GPU(name, aliases, architecture, units, clock, memory, peak, hbm, l2, rate, block, all) \
+    {#name, aliases, architecture, units, clock, memory, peak, hbm, l2, rate, block, all, {{0, 0}}},
+#include "ir/gpus.def"
+};
+
+static const struct {
+    const char *name;
+    struct gpu_rate ampere, hopper;
+} families[] = {
+#define GPU(...)
+#define FAMILY(name, peak, attainable, hopper_peak, hopper_attainable) \
+    {#name, {peak, attainable}, {hopper_peak, hopper_attainable}},
+#include "ir/gpus.def"
+};
+
+/* A macro argument that names a row cannot hold '-', so the table writes '_'. */
+static const struct gpu *complete(struct gpu *row)
+{
+    bool hopper = strcmp(row->architecture, "sm_90a") == 0;
+    if (strcmp(row->name, "a100_80") == 0)
+        row->name = "a100-80";
+    for (int i = 0; i < FAMILY_COUNT; i++)
+        row->rates[i] = hopper ? families[i].hopper : families[i].ampere;
+    return row;
+}
+
+const struct gpu *gpu_row(size_t index)
+{
+    return index < sizeof rows / sizeof *rows ? complete(&rows[index]) : NULL;
+}
+
+static bool has_word(const char *words, const char *name)
+{
+    size_t length = strlen(name);
+    const char *at = length ? strstr(words, name) : NULL;
+    return at && (at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length]);
+}
+
+const struct gpu *gpu_find(const char *name)
+{
+    const struct gpu *row;
+    for (size_t i = 0; (row = gpu_row(i)); i++)
+        if (strcmp(row->name, name) == 0 || has_word(row->aliases, name))
+            return row;
+    return NULL;
+}
+
+const char *gpu_family_name(enum gpu_family family)
+{
+    return families[family].name;
+}
+
+static int at_most(int a, int64_t b)
+{
+    return b < a ? (int)b : a;
+}
+
+/* Registers are given to warps in units of 256, at least 8 a thread at a time. */
+int gpu_residency(const struct gpu *gpu, const struct gpu_facts *facts, int threads)
+{
+    if (threads < 1 || threads > GPU_BLOCK_THREADS || facts->shared_bytes > gpu->shared_block)
+        return 0;
+    int warps = (threads + GPU_WARP - 1) / GPU_WARP;
+    int registers = (facts->registers + 7) / 8 * 8;
+    int64_t shared = (facts->shared_bytes + GPU_SHARED_RESERVED + 127) / 128 * 128;
+    int blocks = at_most(GPU_BLOCKS, GPU_THREADS / (warps * GPU_WARP));
+    blocks = at_most(blocks, gpu->shared_multiprocessor / shared);
+    if (registers > 0)
+        blocks = at_most(blocks, GPU_REGISTERS / GPU_WARP / registers / warps);
+    return blocks;
+}
