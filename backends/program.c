@@ -63,7 +63,8 @@ void program_operand(struct module *module, const struct value *value, const cha
 static const char *dtype_enumerator(enum dtype dtype)
 {
     static const char *const names[DTYPE_COUNT] = {"RT_F32", "RT_F64", "RT_BF16", "RT_F16",
-                                                   "RT_I32", "RT_I64", "RT_U8",   "RT_BOOL"};
+                                                   "RT_I32", "RT_I64", "RT_U8",   "RT_BOOL",
+                                                   "RT_TF32"};
     return names[dtype];
 }
 

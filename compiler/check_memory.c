@@ -25,7 +25,8 @@ int64_t draw_below(struct random *random, int64_t bound)
 static void write_element(enum dtype dtype, char *bytes, int64_t i, double value)
 {
     switch (dtype) {
-    case DTYPE_f32: ((float *)(void *)bytes)[i] = (float)value; break;
+    case DTYPE_f32:
+    case DTYPE_tf32: ((float *)(void *)bytes)[i] = (float)dtype_round(dtype, value); break;
     case DTYPE_f64: ((double *)(void *)bytes)[i] = value; break;
     case DTYPE_bf16: ((uint16_t *)(void *)bytes)[i] = rt_bf16_of_f32((float)value); break;
     case DTYPE_f16: ((uint16_t *)(void *)bytes)[i] = (uint16_t)rt_f16_of_f32((float)value); break;
@@ -52,7 +53,8 @@ static double number_of_bf16(uint16_t half)
 double read_element(enum dtype dtype, const char *bytes, int64_t i)
 {
     switch (dtype) {
-    case DTYPE_f32: return (double)((const float *)(const void *)bytes)[i];
+    case DTYPE_f32:
+    case DTYPE_tf32: return (double)((const float *)(const void *)bytes)[i];
     case DTYPE_f64: return ((const double *)(const void *)bytes)[i];
     case DTYPE_bf16: return number_of_bf16(((const uint16_t *)(const void *)bytes)[i]);
     case DTYPE_f16: return (double)rt_f32_of_f16(((const uint16_t *)(const void *)bytes)[i]);

@@ -30,9 +30,14 @@ static void choose_target(struct job *job)
     const char *name = job->options->cpu ? job->options->cpu : "native";
     job->cpu = toolchain_target(job->arena, name);
     asked = job->cpu;
-    job->pipeline.target = target_native(asked_has, job->cpu->cpu);
+    job->pipeline.target = job->options->target ? target_find(job->options->target)
+                                                : target_native(asked_has, job->cpu->cpu);
+    if (job->options->target && (!job->pipeline.target || !job->pipeline.target->gpu))
+        fatal(GPU_UNKNOWN, job->options->target);
     if (!job->pipeline.target)
         fatal(TARGET_UNKNOWN, name);
+    if (!job->pipeline.target->gpu && job->pipeline.compute == DTYPE_tf32)
+        fatal(TF32_NEEDS_GPU);
 }
 
 static const struct setting *read_settings(struct job *job, size_t *out_count)
@@ -274,7 +279,9 @@ struct job job_open(struct arena *arena, const struct options *options)
     struct job job = {.arena = arena, .options = options};
     const char *path = options->arguments[0];
     job.name = base_name(arena, path);
-    job.pipeline.compute = options->dtype == CHOICE_DTYPE_bf16 ? DTYPE_bf16 : DTYPE_f32;
+    job.pipeline.compute = options->dtype == CHOICE_DTYPE_bf16   ? DTYPE_bf16
+                           : options->dtype == CHOICE_DTYPE_tf32 ? DTYPE_tf32
+                                                                 : DTYPE_f32;
     job.pipeline.verify = options->verify;
     job.pipeline.time = options->time;
     choose_target(&job);

@@ -53,7 +53,8 @@ double dtype_load(enum dtype dtype, const void *bytes, int64_t index)
     const char *at = (const char *)bytes + index * (dtype_bits(dtype) / 8);
     uint16_t half;
     switch (dtype) {
-    case DTYPE_f32: LOAD(float)
+    case DTYPE_f32:
+    case DTYPE_tf32: LOAD(float)
     case DTYPE_f64: LOAD(double)
     case DTYPE_i32: LOAD(int32_t)
     case DTYPE_i64: LOAD(int64_t)
@@ -72,7 +73,8 @@ void dtype_store(enum dtype dtype, void *bytes, int64_t index, double number)
     double value = dtype_round(dtype, number);
     uint16_t half;
     switch (dtype) {
-    case DTYPE_f32: STORE(float)
+    case DTYPE_f32:
+    case DTYPE_tf32: STORE(float)
     case DTYPE_f64: STORE(double)
     case DTYPE_i32: STORE(int32_t)
     case DTYPE_i64: STORE(int64_t)

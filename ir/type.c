@@ -78,6 +78,7 @@ double dtype_round(enum dtype dtype, double value)
     case DTYPE_f32: return (float)value;
     case DTYPE_bf16: return round_binary(value, 8, -126, 0x1.fep127);
     case DTYPE_f16: return round_binary(value, 11, -14, 65504);
+    case DTYPE_tf32: return round_binary(value, 11, -126, 0x1.ffcp127);
     case DTYPE_i32: return round_integer(value, INT32_MIN, INT32_MAX);
     case DTYPE_i64: return round_integer(value, -0x1p63, 0x1.fffffffffffffp62);
     case DTYPE_u8: return round_integer(value, 0, 255);

@@ -138,8 +138,8 @@ static bool holds_all(enum dtype wide, enum dtype narrow)
     if (wide == DTYPE_f64)
         return narrow != DTYPE_i64;
     if (wide == DTYPE_f32)
-        return narrow == DTYPE_bf16 || narrow == DTYPE_f16 || narrow == DTYPE_u8 ||
-               narrow == DTYPE_bool;
+        return narrow == DTYPE_tf32 || narrow == DTYPE_bf16 || narrow == DTYPE_f16 ||
+               narrow == DTYPE_u8 || narrow == DTYPE_bool;
     if (wide == DTYPE_i64)
         return narrow == DTYPE_i32 || narrow == DTYPE_u8 || narrow == DTYPE_bool;
     return wide == DTYPE_i32 && (narrow == DTYPE_u8 || narrow == DTYPE_bool);

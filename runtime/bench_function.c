@@ -40,7 +40,8 @@ static void put_value(struct call *call, const struct rt_port *port, rt_i64 inde
     float number = (float)next_number(call);
     rt_i64 label = (rt_i64)(number * (float)(call->classes > 0 ? call->classes : 1));
     double wide = (double)number;
-    if (port->dtype == RT_F32 || port->dtype == RT_BF16 || port->dtype == RT_F16)
+    if (port->dtype == RT_F32 || port->dtype == RT_TF32 || port->dtype == RT_BF16 ||
+        port->dtype == RT_F16)
         rt_convert(at, port->dtype, &number, RT_F32, 1);
     else if (port->dtype == RT_F64)
         memcpy(at, &wide, size);

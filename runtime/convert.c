@@ -45,7 +45,7 @@ static float load(const unsigned char *from, rt_u32 dtype, rt_u64 index)
 {
     float value;
     unsigned short half;
-    if (dtype == RT_F32) {
+    if (dtype == RT_F32 || dtype == RT_TF32) {
         memcpy(&value, from + index * sizeof value, sizeof value);
         return value;
     }
@@ -57,9 +57,23 @@ static float load(const unsigned char *from, rt_u32 dtype, rt_u64 index)
     return value;
 }
 
+/* The nearest number of 11 significant bits, ties to even. */
+static float round_tf32(float value)
+{
+    unsigned bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return value;
+    bits = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static void store(unsigned char *to, rt_u32 dtype, rt_u64 index, float value)
 {
-    if (dtype == RT_F32) {
+    if (dtype == RT_TF32)
+        value = round_tf32(value);
+    if (dtype == RT_F32 || dtype == RT_TF32) {
         memcpy(to + index * sizeof value, &value, sizeof value);
         return;
     }
@@ -70,7 +84,7 @@ static void store(unsigned char *to, rt_u32 dtype, rt_u64 index, float value)
 
 static bool is_float(rt_u32 dtype)
 {
-    return dtype == RT_F32 || dtype == RT_BF16 || dtype == RT_F16;
+    return dtype == RT_F32 || dtype == RT_BF16 || dtype == RT_F16 || dtype == RT_TF32;
 }
 
 bool rt_convert(void *to, rt_u32 to_dtype, const void *from, rt_u32 from_dtype, rt_u64 count)

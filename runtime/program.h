@@ -20,7 +20,7 @@ typedef __UINT64_TYPE__ rt_u64;
 enum { RT_PROGRAM_VERSION = 1, RT_MAX_RANK = 8 };
 
 /* Element types, in the order of ir/types.def. */
-enum rt_dtype { RT_F32, RT_F64, RT_BF16, RT_F16, RT_I32, RT_I64, RT_U8, RT_BOOL };
+enum rt_dtype { RT_F32, RT_F64, RT_BF16, RT_F16, RT_I32, RT_I64, RT_U8, RT_BOOL, RT_TF32 };
 
 /* Where an operand of a kernel lives. */
 enum rt_space {

@@ -14,6 +14,7 @@ static const struct {
 } dtypes[] = {
     [RT_F32] = {4, "f32"}, [RT_F64] = {8, "f64"}, [RT_BF16] = {2, "bf16"}, [RT_F16] = {2, "f16"},
     [RT_I32] = {4, "i32"}, [RT_I64] = {8, "i64"}, [RT_U8] = {1, "u8"},     [RT_BOOL] = {1, "bool"},
+    [RT_TF32] = {4, "tf32"},
 };
 
 unsigned rt_dtype_size(rt_u32 dtype)

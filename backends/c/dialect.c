@@ -6,7 +6,7 @@ const char *memory_type(enum dtype dtype)
     static const char *const types[DTYPE_COUNT] = {
         [DTYPE_f32] = "float",   [DTYPE_f64] = "double", [DTYPE_bf16] = "rt_u16",
         [DTYPE_f16] = "rt_u16",  [DTYPE_i32] = "int",    [DTYPE_i64] = "rt_i64",
-        [DTYPE_u8] = "rt_u8",    [DTYPE_bool] = "rt_u8",
+        [DTYPE_u8] = "rt_u8",    [DTYPE_bool] = "rt_u8",  [DTYPE_tf32] = "float",
     };
     return types[dtype];
 }

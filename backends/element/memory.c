@@ -8,6 +8,7 @@ const char *round_text(struct arena *arena, enum dtype dtype, const char *text)
     switch (dtype) {
     case DTYPE_bf16: return arena_printf(arena, "round_bf16(%s)", text);
     case DTYPE_f16: return arena_printf(arena, "round_f16(%s)", text);
+    case DTYPE_tf32: return arena_printf(arena, "round_tf32(%s)", text);
     case DTYPE_u8: return arena_printf(arena, "(rt_u8)(%s)", text);
     default: return text;
     }

@@ -11,7 +11,7 @@ struct matrix matrix_find(struct generator *g, const struct value *value, struct
     if (!value_memory(g, value, index, through_casts, &memory) || g->space.split.wanted)
         return matrix;
     enum dtype dtype = memory.value->type.dtype;
-    if (dtype != DTYPE_f32 && dtype != DTYPE_bf16 && dtype != DTYPE_f16)
+    if (!dtype_is_float(dtype) || dtype == DTYPE_f64)
         return matrix;
     matrix.value = memory.value;
     matrix.offset = memory.index.base;

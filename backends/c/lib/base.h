@@ -65,6 +65,14 @@ LIBRARY float round_bf16(float x)
     return from_bf16(to_bf16(x));
 }
 
+/* To nearest, ties to even, of 11 significant bits; NaN stays one. */
+LIBRARY float round_tf32(float x)
+{
+    rt_u32 bits = bits_of_f32(x);
+    rt_u32 rounded = (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu;
+    return f32_of_bits((bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : rounded);
+}
+
 #ifdef __F16C__
 LIBRARY float from_f16(rt_u16 x)
 {
