@@ -178,3 +178,16 @@ const char *emit_component(struct arena *arena, const char *text, int which)
         start = at[1] == ' ' ? at + 2 : at + 1;
     }
 }
+
+void emit_library(struct str *out, const struct library_file *file)
+{
+    const char *at = file->text, *end = file->text + file->length;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t length = newline ? (size_t)(newline - at) + 1 : (size_t)(end - at);
+        if (length < 8 || memcmp(at, "#include", 8) != 0)
+            str_bytes(out, at, length);
+        at += length;
+    }
+    str_printf(out, "\n");
+}

@@ -53,4 +53,13 @@ const char *emit_expression(struct arena *arena, const char *text, const struct 
 /* Component `which` (from 0) of a RED text, whose components are separated by top-level commas. */
 const char *emit_component(struct arena *arena, const char *text, int which);
 
+/* A text of a device library in the compiler's binary; not terminated. */
+struct library_file {
+    const char *text;
+    size_t length;
+};
+
+/* Appends it without its includes: the texts of a library stand in order in one unit. */
+void emit_library(struct str *out, const struct library_file *file);
+
 #endif

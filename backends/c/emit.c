@@ -19,20 +19,6 @@ struct emission {
     int kernels;
 };
 
-/* Library text without its includes: the texts stand in order in one unit. */
-static void put_library_file(struct str *out, const struct library_file *file)
-{
-    const char *at = file->text, *end = file->text + file->length;
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        size_t length = newline ? (size_t)(newline - at) + 1 : (size_t)(end - at);
-        if (length < 8 || memcmp(at, "#include", 8) != 0)
-            str_bytes(out, at, length);
-        at += length;
-    }
-    str_printf(out, "\n");
-}
-
 static void put_prelude(struct emission *e, struct str *out)
 {
     const struct target *target = e->options->target;
@@ -45,7 +31,7 @@ static void put_prelude(struct emission *e, struct str *out)
                e->options->facts.compiler ? "sinter" : "a compiler", target->name, target->lanes,
                target->mr, target->nr);
     for (size_t i = 0; i < library_file_count; i++)
-        put_library_file(out, &library_files[i]);
+        emit_library(out, &library_files[i]);
 }
 
 /* A name that is not the IR's own kind gets a number only: nothing of it enters the text. */

@@ -3,10 +3,7 @@
 
 #include "backends/c/dialect.h"
 #include "backends/c/skeletons.h"
-#include "ir/cost.h"
-#include "ir/names.h"
-
-#include <string.h>
+#include "backends/element/describe.h"
 
 static void print_body(struct generator *g)
 {
@@ -19,59 +16,6 @@ static void print_body(struct generator *g)
     if (!printers[g->kernel->skeleton])
         fatal(INTERNAL, "a kernel has no skeleton", g->kernel->name);
     printers[g->kernel->skeleton](g);
-}
-
-/* A kernel without elements does nothing. */
-static bool is_empty(struct generator *g)
-{
-    struct value_list outs = kernel_live_outs(g);
-    bool empty = outs.count > 0;
-    for (int i = 0; i < outs.count; i++)
-        empty = empty && type_elements(&outs.items[i]->type) == 0;
-    return empty;
-}
-
-/* "%3 = add %1, %2 : f32[2,3]" with the attributes that are numbers; names are the module's,
- * which are identifiers joined by dots. */
-static void comment_node(struct generator *g, struct str *out, const struct node *node)
-{
-    str_printf(out, " *   ");
-    for (int k = 0; k < op_info(node->op)->results; k++)
-        str_printf(out, "%s%%%s", k ? ", " : "", node->results[k].name);
-    str_printf(out, " = %s", op_info(node->op)->name);
-    for (int k = 0; k < node->operand_count; k++)
-        str_printf(out, "%s%%%s", k ? ", " : " ", node->operands[k]->name);
-    for (int k = 0; k < node->attributes.count; k++) {
-        const struct attribute *a = &node->attributes.items[k];
-        const struct attribute_info *info = attribute_info(a->id);
-        if (info->kind == KIND_INT)
-            str_printf(out, " %s=%lld", info->name, (long long)a->integer);
-        else if (info->kind == KIND_FLAG)
-            str_printf(out, " %s", info->name);
-    }
-    str_printf(out, " : %s", type_text(g->arena, &node->results[0].type));
-    if (node->location.line)
-        str_printf(out, "  !%u:%u", node->location.line, node->location.column);
-    str_printf(out, "\n");
-}
-
-static const char *comment_text(struct generator *g)
-{
-    enum { LINES = 24 };
-    struct str out = str_create(g->arena);
-    struct node_list nodes = kernel_nodes(g);
-    struct cost cost = kernel_cost(g->function, g->kernel);
-    const char *scope = nodes.count ? nodes.items[nodes.count - 1]->scope : NULL;
-    if (!scope || !name_valid(scope, strlen(scope))) /* IR text may say anything */
-        scope = "";
-    str_printf(&out, "/*\n * %s%s%s: %.4g MFLOP, %.4g MB\n", skeleton_name(g->kernel->skeleton),
-               scope[0] ? " of " : "", scope, cost.flops / 1e6, cost.bytes / 1e6);
-    for (int i = 0; i < nodes.count && i < LINES; i++)
-        comment_node(g, &out, nodes.items[i]);
-    if (nodes.count > LINES)
-        str_printf(&out, " *   and %d more\n", nodes.count - LINES);
-    str_printf(&out, " */\n");
-    return out.text;
 }
 
 static void declare_arguments(struct generator *g, struct str *out)
@@ -98,7 +42,7 @@ struct kernel_text kernel_print(struct arena *arena, const struct module *module
                             .function = function,
                             .kernel = kernel};
     generator_restart(g);
-    bool empty = is_empty(g);
+    bool empty = kernel_is_empty(g);
     if (!empty)
         print_body(g);
     struct str body = str_create(arena);
@@ -109,7 +53,7 @@ struct kernel_text kernel_print(struct arena *arena, const struct module *module
     str_bytes(&body, g->tables.text, g->tables.length);
     str_bytes(&body, g->scopes[0].writer.text.text, g->scopes[0].writer.text.length);
     str_printf(&body, "}\n");
-    struct kernel_text text = {.comment = comment_text(g), .body = body.text};
+    struct kernel_text text = {.comment = kernel_comment(g), .body = body.text};
     text.operands = arena_array(arena, const struct value *, g->arguments.count + 1);
     for (size_t i = 0; i < g->arguments.count; i++)
         text.operands[text.operand_count++] = g->arguments.items[i].value;

@@ -5,7 +5,9 @@ program_text:
 base_text:
     .incbin "backends/c/lib/base.h"
 math_text:
-    .incbin "backends/c/lib/math.h"
+    .incbin "backends/lib/math.h"
+philox_text:
+    .incbin "backends/lib/philox.h"
 pack_text:
     .incbin "backends/c/lib/pack.h"
 product_text:
@@ -24,7 +26,8 @@ end_text:
 library_files:
     .quad program_text, base_text - program_text
     .quad base_text, math_text - base_text
-    .quad math_text, pack_text - math_text
+    .quad math_text, philox_text - math_text
+    .quad philox_text, pack_text - philox_text
     .quad pack_text, product_text - pack_text
     .quad product_text, gemv_text - product_text
     .quad gemv_text, attention_text - gemv_text
@@ -35,5 +38,5 @@ library_files:
     .balign 8
     .globl library_file_count
 library_file_count:
-    .quad 8
+    .quad 9
     .section .note.GNU-stack, "", @progbits

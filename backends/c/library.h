@@ -3,12 +3,7 @@
 #ifndef SINTER_BACKENDS_C_LIBRARY_H
 #define SINTER_BACKENDS_C_LIBRARY_H
 
-#include <stddef.h>
-
-struct library_file {
-    const char *text; /* not terminated */
-    size_t length;
-};
+#include "backends/emit.h"
 
 extern const struct library_file library_files[];
 extern const size_t library_file_count;

@@ -46,9 +46,24 @@ const char *argument_name(struct generator *g, const struct value *value, bool w
     return arena_printf(g->arena, "%c%zu", write ? 'y' : 'x', i);
 }
 
+struct index memory_index(struct generator *g, const struct value *value, struct index index)
+{
+    const struct type *type = &value->type;
+    if (!type->strided)
+        return index;
+    struct index axes[MAX_RANK], place = index_constant(type->offset);
+    index_take_apart(&g->space, index, type->rank, type->dims, axes);
+    for (int k = 0; k < type->rank; k++)
+        place = index_add(&g->space, place, index_scale(axes[k], type->strides[k]));
+    return place;
+}
+
 void value_store(struct generator *g, const struct value *value, struct index index,
                  struct element element)
 {
+    index = memory_index(g, value, index);
+    if (g->dialect->store_element && g->dialect->store_element(g, value, index, element))
+        return;
     const char *pointer = argument_name(g, value, true);
     writer_line(scope_writer(g), "%s",
                 g->dialect->store(g->arena, value->type.dtype, pointer,
@@ -67,6 +82,6 @@ bool value_memory(struct generator *g, const struct value *value, struct index i
             index = view_index(g, node, index);
         value = node->operands[0];
     }
-    *out_memory = (struct memory){value, index};
+    *out_memory = (struct memory){value, memory_index(g, value, index)};
     return true;
 }

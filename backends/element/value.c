@@ -145,6 +145,7 @@ static struct element load_at(struct generator *g, const struct value *value,
                               struct index index)
 {
     struct element element;
+    index = memory_index(g, value, index);
     if (g->dialect->load_element && g->dialect->load_element(g, value, index, &element))
         return element;
     const char *pointer = argument_name(g, value, false);

@@ -69,9 +69,12 @@ struct dialect {
                         const char *index);
     const char *(*store)(struct arena *arena, enum dtype dtype, const char *pointer,
                          const char *index, const char *text);
-    /* Not NULL: a load of its own (vectors, padded rows); false: the plain one will do. */
+    /* Not NULL: loads and stores of its own (vectors); false: the plain one will do. `index` is
+     * the place in memory. */
     bool (*load_element)(struct generator *g, const struct value *value, struct index index,
                          struct element *out_element);
+    bool (*store_element)(struct generator *g, const struct value *value, struct index index,
+                          struct element element);
 };
 
 struct generator {
@@ -145,6 +148,9 @@ struct index view_index(struct generator *g, const struct node *node, struct ind
 struct element concat_at(struct generator *g, const struct node *node, struct index index);
 struct element pad_at(struct generator *g, const struct node *node, struct index index);
 struct element gather_at(struct generator *g, const struct node *node, struct index index);
+/* Where the element at a row-major index of a tensor in memory stands: elements from its base,
+ * through the strides of padded rows. */
+struct index memory_index(struct generator *g, const struct value *value, struct index index);
 /* Stores an element of a live-out; the line goes to the innermost scope. */
 void value_store(struct generator *g, const struct value *value, struct index index,
                  struct element element);
@@ -159,7 +165,7 @@ bool is_live_out(const struct generator *g, const struct value *value);
  * that only widen. False if it is computed. */
 struct memory {
     const struct value *value; /* in memory */
-    struct index index;
+    struct index index;        /* elements from its base (memory_index) */
 };
 bool value_memory(struct generator *g, const struct value *value, struct index index,
                   bool through_casts, struct memory *out_memory);

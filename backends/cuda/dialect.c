@@ -1,0 +1,154 @@
+/* How the CUDA backend reads and writes tensors: see dialect.h. */
+#include "backends/cuda/dialect.h"
+
+#include "backends/cuda/kernel.h"
+
+#include <string.h>
+
+const char *cuda_memory_name(enum dtype dtype)
+{
+    return dtype == DTYPE_bool ? "u8" : dtype_name(dtype);
+}
+
+const char *cuda_cell(enum dtype dtype)
+{
+    static const char *const cells[DTYPE_COUNT] = {
+        [DTYPE_f32] = "g_f32", [DTYPE_f64] = "g_f64", [DTYPE_bf16] = "g_bf16",
+        [DTYPE_f16] = "g_f16", [DTYPE_i32] = "g_i32", [DTYPE_i64] = "g_i64",
+        [DTYPE_u8] = "g_u8",   [DTYPE_bool] = "g_u8",
+    };
+    return cells[dtype] ? cells[dtype] : "g_f32";
+}
+
+/* "x0", "x0 + v1 * 8". */
+static const char *address_text(struct arena *arena, const char *pointer, const char *index)
+{
+    if (strcmp(index, "0") == 0)
+        return pointer;
+    return arena_printf(arena, index[0] == '-' ? "%s + (%s)" : "%s + %s", pointer, index);
+}
+
+static const char *load_text(struct arena *arena, enum dtype dtype, const char *pointer,
+                             const char *index)
+{
+    return arena_printf(arena, "load_%s(%s)", cuda_memory_name(dtype),
+                        address_text(arena, pointer, index));
+}
+
+static const char *store_text(struct arena *arena, enum dtype dtype, const char *pointer,
+                              const char *index, const char *text)
+{
+    return arena_printf(arena, "store_%s(%s, %s);", cuda_memory_name(dtype),
+                        address_text(arena, pointer, index), text);
+}
+
+/* --- lanes --- */
+
+bool cuda_lanes_of(struct generator *g, const struct index *index, struct index *out_rest)
+{
+    const struct cuda_lanes *lanes = &cuda_of(g)->lanes;
+    if (lanes->atom < 0 || index->base % lanes->count != 0)
+        return false;
+    for (int i = lanes->depth; i <= g->depth; i++)
+        if (g->scopes[i].conditional)
+            return false;
+    bool found = false;
+    *out_rest = index_constant(index->base);
+    for (int i = 0; i < index->count; i++) {
+        bool lane = index->terms[i].atom == lanes->atom;
+        found |= lane;
+        if (lane ? index->terms[i].scale != 1 : index->terms[i].scale % lanes->count != 0)
+            return false;
+        if (!lane)
+            out_rest->terms[out_rest->count++] = index->terms[i];
+    }
+    return found && index_depth(&g->space, out_rest) < lanes->depth;
+}
+
+static const char *lane_name(struct generator *g)
+{
+    return g->space.atoms.items[cuda_of(g)->lanes.atom].text;
+}
+
+struct element cuda_lanes_element(struct generator *g, const char *suffix, int depth,
+                                  const char *text)
+{
+    const struct cuda_lanes *lanes = &cuda_of(g)->lanes;
+    for (int i = lanes->depth - 1; i > depth; i--)
+        if (g->scopes[i].conditional)
+            depth = i;
+    int number = ++g->temporaries;
+    writer_line(&g->scopes[depth].writer, "const struct %sx%lld t%d = %s;", suffix,
+                (long long)lanes->count, number, text);
+    return (struct element){arena_printf(g->arena, "t%d.at[%s]", number, lane_name(g)),
+                            lanes->depth};
+}
+
+/* The type of a vector of this dtype's values; NULL if the device library has none. */
+static const char *vector_suffix(enum dtype dtype, int64_t count)
+{
+    switch (dtype) {
+    case DTYPE_f32:
+    case DTYPE_bf16:
+    case DTYPE_f16: return "f32";
+    case DTYPE_i32: return count == 4 ? "i32" : NULL;
+    default: return NULL;
+    }
+}
+
+static bool load_lanes(struct generator *g, const struct value *value, struct index index,
+                       struct element *out_element)
+{
+    struct index rest;
+    int64_t count = cuda_of(g)->lanes.count;
+    const char *suffix = vector_suffix(value->type.dtype, count);
+    if (!suffix || !cuda_lanes_of(g, &index, &rest))
+        return false;
+    const char *pointer = argument_name(g, value, false);
+    const char *text = arena_printf(g->arena, "load_%sx%lld(%s)",
+                                    cuda_memory_name(value->type.dtype), (long long)count,
+                                    address_text(g->arena, pointer, index_text(&g->space, &rest)));
+    *out_element = cuda_lanes_element(g, suffix, index_depth(&g->space, &rest), text);
+    return true;
+}
+
+/* The vector is declared before the loop over lanes, filled in it and written behind it. */
+static bool store_lanes(struct generator *g, const struct value *value, struct index index,
+                        struct element element)
+{
+    struct index rest;
+    struct cuda_lanes *lanes = &cuda_of(g)->lanes;
+    const char *suffix = vector_suffix(value->type.dtype, lanes->count);
+    if (!suffix || !cuda_lanes_of(g, &index, &rest))
+        return false;
+    struct writer *outer = &g->scopes[lanes->depth - 1].writer;
+    const char *name = arena_printf(g->arena, "s%d", ++g->temporaries);
+    writer_line(outer, "struct %sx%lld %s;", suffix, (long long)lanes->count, name);
+    writer_line(scope_writer(g), "%s.at[%s] = %s;", name, lane_name(g), element.text);
+    struct writer after = {.text = lanes->stores, .level = outer->level};
+    writer_line(&after, "store_%sx%lld(%s, %s);", cuda_memory_name(value->type.dtype),
+                (long long)lanes->count,
+                address_text(g->arena, argument_name(g, value, true),
+                             index_text(&g->space, &rest)),
+                name);
+    lanes->stores = after.text;
+    return true;
+}
+
+const struct dialect dialect_cuda = {
+    .index_type = "int",
+    .table = "static const",
+    .load = load_text,
+    .store = store_text,
+    .load_element = load_lanes,
+    .store_element = store_lanes,
+};
+
+const struct dialect dialect_cuda_wide = {
+    .index_type = "rt_i64",
+    .table = "static const",
+    .load = load_text,
+    .store = store_text,
+    .load_element = load_lanes,
+    .store_element = store_lanes,
+};
