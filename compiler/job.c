@@ -3,6 +3,7 @@
 
 #include "compiler/checkpoint.h"
 #include "compiler/frontends/file.h"
+#include "ir/program.h"
 
 #include <errno.h>
 #include <string.h>
@@ -151,6 +152,7 @@ static void lower_description(struct job *job, struct description *description)
         lower_role(job, description, "predict", 0, job->options->seq, false);
         break;
     }
+    programs_derive(job->module);
 }
 
 /* --- the three kinds of MODEL --- */

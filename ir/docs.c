@@ -5,6 +5,7 @@
 #include "ir/docs.h"
 
 #include "ir/ir.h"
+#include "ir/program.h"
 
 #include "ir/base/str.h"
 
@@ -23,11 +24,11 @@ static const char introduction[] =
     "printed can be read back, edited, and resumed with `--from PASS`.\n"
     "\n"
     "A module holds weights (tensors of the checkpoint), states (values that live between calls),\n"
-    "functions, constants above 64 elements (blobs, named by a hash of their content) and facts\n"
-    "for `info`. A function has params, a body of nodes in dependency order, and results: outputs\n"
-    "under names, and next values of states. Every node has one or more results, a location in "
-    "the\n"
-    "model text, and a scope: the layer that made it.\n"
+    "functions, a table of programs, constants above 64 elements (blobs, named by a hash of their\n"
+    "content) and facts for `info`. A function has params, a body of nodes in dependency order, "
+    "and\n"
+    "results: outputs under names, and next values of states. Every node has one or more results,\n"
+    "a location in the model text, and a scope: the layer that made it.\n"
     "\n"
     "## Text\n"
     "\n"
@@ -65,7 +66,10 @@ static const char introduction[] =
     "         | \"fact\" word word LINE\n"
     "         | \"blob\" string number string LINE     16 hex digits, bytes, base64\n"
     "         | \"weight\" leaf | \"state\" leaf\n"
+    "         | \"program\" word LINE {step} \"end\" LINE\n"
     "         | \"func\" word [attributes] [location] LINE {body} \"end\" LINE\n"
+    "step     = \"call\" word LINE\n"
+    "         | \"repeat\" [number | count] [\"while\" word] LINE {step} \"end\" LINE\n"
     "body     = \"param\" leaf\n"
     "         | \"kernel\" word skeleton [attributes] LINE\n"
     "         | value {\",\" value} \"=\" op [value {\",\" value}] [attributes] tail\n"
@@ -100,6 +104,36 @@ static const char introduction[] =
     "| `a+N` | stands in the arena: states first, then inputs and outputs, then scratch |\n"
     "| `w+N` | stands in the checkpoint's file |\n"
     "| `c+N` | stands in the program |\n";
+
+static const char program_text[] =
+    "\n"
+    "## The program table\n"
+    "\n"
+    "What runs: each `program` calls functions in order and repeats steps, a number of times or a\n"
+    "count that only the caller knows, and as long as a flag is true (`while`): a `bool[]` state, "
+    "or\n"
+    "a `bool[]` output of a function called within, asked before each round once a call has given\n"
+    "it. Functions exist, and every function with a role is called by some program. The table is\n"
+    "made from the roles by `programs_derive` (`ir/program.c`), when a model is lowered and when\n"
+    "decode adds the sampling functions; programs find functions by role (`runtime/roles.h`), and "
+    "a\n"
+    "test checks that the runtime runs what the table says.\n"
+    "\n"
+    "```\n"
+    "program generate\n"
+    "  repeat prompt\n"
+    "    call prefill16\n"
+    "  end\n"
+    "  call greedy\n"
+    "  repeat tokens\n"
+    "    call decode\n"
+    "    call greedy\n"
+    "  end\n"
+    "end\n"
+    "```\n"
+    "\n"
+    "| count | how often |\n"
+    "|---|---|\n";
 
 static const char types_text[] =
     "\n"
@@ -297,7 +331,11 @@ static void print_skeletons(struct str *out)
 const char *ir_docs(struct arena *arena)
 {
     struct str out = str_create(arena);
-    str_printf(&out, "%s%s", introduction, types_text);
+    str_printf(&out, "%s%s", introduction, program_text);
+    for (int i = COUNT_NUMBER + 1; i < COUNT_END; i++)
+        str_printf(&out, "| `%s` | %s |\n", count_name((enum count)i),
+                   count_meaning((enum count)i));
+    str_printf(&out, "%s", types_text);
     for (int i = 0; i < DTYPE_COUNT; i++)
         str_printf(&out, "| %s | %d |\n", dtype_name((enum dtype)i), dtype_bits((enum dtype)i));
     str_printf(&out, "%s", rules_text);

@@ -84,6 +84,7 @@ struct place {
 
 struct node;
 struct kernel;
+struct program; /* ir/program.h */
 
 struct value {
     struct node *node;
@@ -152,6 +153,7 @@ struct module {
     ARRAY_OF(struct node *) weights;
     ARRAY_OF(struct node *) states;
     ARRAY_OF(struct function *) functions;
+    ARRAY_OF(struct program *) programs; /* what runs; may be empty */
     ARRAY_OF(struct blob) blobs;
     ARRAY_OF(struct fact) facts; /* for `info` */
     uint64_t arena_bytes, state_bytes; /* from plan on */

@@ -4,6 +4,7 @@
  */
 #include "ir/build.h"
 #include "ir/names.h"
+#include "ir/program.h"
 #include "ir/shape.h"
 #include "ir/text.h"
 
@@ -337,10 +338,12 @@ static void parse_top_line(struct parser *p)
         parse_leaf_line(p, OP_weight);
     else if (lexer_take(lexer, "state"))
         parse_leaf_line(p, OP_state);
+    else if (lexer_take(lexer, "program"))
+        program_parse(p->module, lexer);
     else if (lexer_take(lexer, "func"))
         parse_function_line(p);
     else
-        lexer_expected(lexer, "a line: file, fact, blob, weight, state or func");
+        lexer_expected(lexer, "a line: file, fact, blob, weight, state, program or func");
 }
 
 struct module *ir_parse(struct arena *arena, uint32_t file)

@@ -3,6 +3,7 @@
  * what follows ';' is computed and never read.
  */
 #include "ir/cost.h"
+#include "ir/program.h"
 #include "ir/text.h"
 
 #include <inttypes.h>
@@ -217,6 +218,7 @@ char *ir_print(struct module *module, size_t *out_length)
     collect_files(&p);
     print_header(&p);
     print_leaves(&p, module);
+    programs_print(&p.out, module);
     for (size_t i = 0; i < module->functions.count; i++)
         print_function(&p, module->functions.items[i]);
     if (out_length)

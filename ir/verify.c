@@ -6,6 +6,7 @@
 
 #include "ir/build.h"
 #include "ir/names.h"
+#include "ir/program.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -270,5 +271,7 @@ void ir_verify(const struct module *module, const char *after, bool user_text)
         if (user_text)
             check_stage(&v);
     }
+    v.function = NULL;
+    verify_programs(&v);
     arena_destroy(arena);
 }

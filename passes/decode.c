@@ -1,5 +1,6 @@
 /* From a causal forward function to steps over a static cache: pass_decode. */
 #include "ir/build.h"
+#include "ir/program.h"
 #include "passes/last_position.h"
 #include "passes/passes.h"
 #include "passes/positions.h"
@@ -218,7 +219,7 @@ static void decode_function(struct decoder *d, struct function *function)
  * Requires: simplified functions of roles prefill, score and decode (chunk 1), each the causal
  *   forward of one text at [batch, chunk]; no kernels.
  * Preserves: the logits of every valid position (attention reads the cache instead of k and v).
- * Breaks: nothing; other functions are left alone.
+ * Breaks: nothing; other functions are left alone. A program table is derived anew.
  */
 void pass_decode(struct module *module, const struct decode_options *options)
 {
@@ -229,5 +230,7 @@ void pass_decode(struct module *module, const struct decode_options *options)
             decode_function(&decoder, module->functions.items[i]);
     if (decoder.pos)
         add_sampling_functions(module, decoder.logits, decoder.seen, decoder.pos);
+    if (module->programs.count)
+        programs_derive(module); /* tokens are drawn from now on */
     remove_dead(module);
 }
