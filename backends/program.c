@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define HIDDEN "__attribute__((visibility(\"hidden\"))) "
+
 static void put_string(struct str *out, const char *text)
 {
     emit_string(out, text, text ? strlen(text) : 0);
@@ -76,6 +78,17 @@ static void put_dims(struct str *out, const struct type *type)
     str_printf(out, type->rank ? "}" : "0}");
 }
 
+/* The bytes that a value takes in the arena: with the padding of its rows. */
+static uint64_t stored_bytes(const struct type *type)
+{
+    int64_t last = 0;
+    if (!type->strided)
+        return type_bytes(type);
+    for (int k = 0; k < type->rank; k++)
+        last += (type->dims[k] - 1) * type->strides[k];
+    return (uint64_t)(last + 1) * (uint64_t)dtype_bits(type->dtype) / 8;
+}
+
 static void put_port(struct str *out, const char *name, const struct value *value)
 {
     str_printf(out, "{");
@@ -83,7 +96,7 @@ static void put_port(struct str *out, const char *name, const struct value *valu
     str_printf(out, ", ");
     put_dims(out, &value->type);
     str_printf(out, ", %llu, %llu}", (unsigned long long)stored_value(value)->place.offset,
-               (unsigned long long)type_bytes(&value->type));
+               (unsigned long long)stored_bytes(&value->type));
 }
 
 static void put_float(struct str *out, double value)
@@ -99,6 +112,92 @@ static void put_bytes(struct str *out, const void *bytes, size_t size)
         str_printf(out, "%s%u,", i % 24 == 0 ? "\n    " : "", at[i]);
 }
 
+/* As put_bytes, as string literals: compilers read them many times faster. */
+static void put_literal(struct str *out, const void *bytes, size_t size)
+{
+    enum { LINE = 1024 };
+    for (size_t at = 0; at < size; at += LINE) {
+        str_printf(out, "\n    ");
+        emit_string(out, (const char *)bytes + at, size - at < LINE ? size - at : LINE);
+    }
+    if (size == 0)
+        str_printf(out, "\"\"");
+}
+
+/* --- GPUs --- */
+
+static uint64_t round_space(uint64_t bytes)
+{
+    enum { ALIGNMENT = 256 };
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+struct program_spaces program_spaces(const struct module *module)
+{
+    int64_t workspace = 0, counters = 0;
+    for (size_t f = 0; f < module->functions.count; f++) {
+        const struct function *function = module->functions.items[f];
+        for (size_t k = 0; k < function->kernels.count; k++) {
+            const struct attributes *a = &function->kernels.items[k]->attributes;
+            int64_t bytes = attributes_int(a, ATTRIBUTE_workspace);
+            int64_t count = attributes_int(a, ATTRIBUTE_counters);
+            workspace = bytes > workspace ? bytes : workspace;
+            counters = count > counters ? count : counters;
+        }
+    }
+    struct program_spaces spaces = {.arena_bytes = module->arena_bytes};
+    if (workspace == 0 && counters == 0)
+        return spaces;
+    spaces.workspace_offset = round_space(module->arena_bytes);
+    spaces.counters_offset = spaces.workspace_offset + round_space((uint64_t)workspace);
+    spaces.counters_bytes = (uint64_t)counters * sizeof(int32_t);
+    spaces.arena_bytes = spaces.counters_offset + round_space(spaces.counters_bytes);
+    return spaces;
+}
+
+static void put_image_number(struct str *out, uint32_t number)
+{
+    if (number == PROGRAM_NO_IMAGE)
+        str_printf(out, "RT_NO_IMAGE, ");
+    else
+        str_printf(out, "%u, ", number);
+}
+
+static void put_images(struct str *out, const struct program_gpu *gpu)
+{
+    for (size_t i = 0; i < gpu->image_count; i++) {
+        str_printf(out, "static const char image%zu[] __attribute__((aligned(64))) =", i);
+        put_literal(out, gpu->images[i].bytes, gpu->images[i].size);
+        str_printf(out, ";\n");
+    }
+    str_printf(out, "static const struct rt_image images[] = {\n");
+    for (size_t i = 0; i < gpu->image_count; i++)
+        str_printf(out, "    {image%zu, %zu, %u},\n", i, gpu->images[i].size,
+                   gpu->images[i].cuda);
+    str_printf(out, "    {0, 0, 0}};\n");
+}
+
+static void put_gpu(struct str *out, const struct program_gpu *gpu)
+{
+    put_images(out, gpu);
+    str_printf(out, "static const struct rt_launch launches[] = {\n");
+    for (size_t i = 0; i < gpu->launch_count; i++) {
+        const struct program_launch *launch = &gpu->launches[i];
+        str_printf(out, "    {");
+        put_string(out, launch->symbol);
+        str_printf(out, ", ");
+        put_image_number(out, launch->image);
+        put_image_number(out, launch->ptx);
+        str_printf(out, "%lld, %lld, %lld},\n", (long long)launch->blocks,
+                   (long long)launch->threads, (long long)launch->shared);
+    }
+    str_printf(out, "    {0, 0, 0, 0, 0, 0}};\nstatic const struct rt_target gpu = {");
+    put_string(out, gpu->name);
+    str_printf(out, ", %u, %d, %u, %lluu, %.1f, %.1f};\n", gpu->sm, gpu->exact,
+               gpu->multiprocessors, (unsigned long long)gpu->memory_bytes, gpu->gflops_bf16,
+               gpu->gbs);
+}
+
 /* --- functions --- */
 
 /* Profiles name a step after the part of the model that made most of it. */
@@ -112,32 +211,49 @@ static const char *step_name(struct str *out, const struct function *function,
     return arena_printf(out->arena, "%s%s%s", scope, scope[0] ? "." : "", kernel->name);
 }
 
-static void put_steps(struct str *out, struct module *module, size_t number,
-                      const struct program_step *steps)
+/* The operands of one step; their number, which is that of the kernel's parameters. */
+static size_t put_operands(struct str *out, struct module *module, const struct kernel *kernel,
+                           const struct program_step *step)
+{
+    size_t count = step->operand_count;
+    for (size_t i = 0; i < step->operand_count; i++) {
+        const char *space;
+        uint32_t index;
+        uint64_t offset;
+        program_operand(module, step->operands[i], &space, &index, &offset);
+        str_printf(out, "    {%s, %u, %llu},\n", space, index, (unsigned long long)offset);
+    }
+    if (attributes_int(&kernel->attributes, ATTRIBUTE_workspace) > 0 && ++count)
+        str_printf(out, "    {RT_SPACE_WORKSPACE, 0, 0},\n");
+    if (attributes_int(&kernel->attributes, ATTRIBUTE_counters) > 0 && ++count)
+        str_printf(out, "    {RT_SPACE_COUNTERS, 0, 0},\n");
+    return count;
+}
+
+/* Prints operands and steps of a function; the number of its operands. */
+static size_t put_steps(struct str *out, struct module *module, size_t number,
+                        const struct program_step *steps)
 {
     const struct function *function = module->functions.items[number];
-    size_t operands = 0;
+    size_t operands = 0, total = 0;
+    size_t *counts = arena_array(out->arena, size_t, function->kernels.count + 1);
     str_printf(out, "static const struct rt_operand operands%zu[] = {\n", number);
     for (size_t k = 0; k < function->kernels.count; k++)
-        for (size_t i = 0; i < steps[k].operand_count; i++) {
-            const char *space;
-            uint32_t index;
-            uint64_t offset;
-            program_operand(module, steps[k].operands[i], &space, &index, &offset);
-            str_printf(out, "    {%s, %u, %llu},\n", space, index, (unsigned long long)offset);
-        }
+        total += counts[k] = put_operands(out, module, function->kernels.items[k], &steps[k]);
     str_printf(out, "    {0, 0, 0}};\nstatic const struct rt_step steps%zu[] = {\n", number);
     for (size_t k = 0; k < function->kernels.count; k++) {
         const struct kernel *kernel = function->kernels.items[k];
         struct cost cost = kernel_cost(function, kernel);
         int64_t tiles = attributes_int(&kernel->attributes, ATTRIBUTE_tiles);
-        str_printf(out, "    {%s, %lld, %zu, %zu, ", steps[k].function,
-                   (long long)(tiles > 0 ? tiles : 1), operands, steps[k].operand_count);
+        str_printf(out, "    {%s, %lld, %zu, %zu, ",
+                   steps[k].function ? steps[k].function : "0",
+                   (long long)(tiles > 0 ? tiles : 1), operands, counts[k]);
         put_string(out, step_name(out, function, kernel));
-        str_printf(out, ", %.0f, %.0f},\n", cost.flops, cost.bytes);
-        operands += steps[k].operand_count;
+        str_printf(out, ", %.0f, %.0f, %zu},\n", cost.flops, cost.bytes, steps[k].launch);
+        operands += counts[k];
     }
-    str_printf(out, "    {0, 0, 0, 0, 0, 0, 0}};\n");
+    str_printf(out, "    {0, 0, 0, 0, 0, 0, 0, 0}};\n");
+    return total;
 }
 
 static size_t put_outputs(struct str *out, const struct function *function)
@@ -177,10 +293,7 @@ static void put_functions(struct str *out, struct module *module,
     struct str rows = str_create(out->arena);
     for (size_t i = 0; i < module->functions.count; i++) {
         const struct function *function = module->functions.items[i];
-        size_t outputs, operands = 0;
-        for (size_t k = 0; k < function->kernels.count; k++)
-            operands += steps[i][k].operand_count;
-        put_steps(out, module, i, steps[i]);
+        size_t outputs, operands = put_steps(out, module, i, steps[i]);
         put_ports(out, function, i, &outputs);
         const char *role = attributes_text(&function->attributes, ATTRIBUTE_role);
         str_printf(&rows, "    {");
@@ -196,6 +309,19 @@ static void put_functions(struct str *out, struct module *module,
 }
 
 /* --- weights, states, constants, facts --- */
+
+/* Rows that stand `pitch` bytes apart on the device; zeros for a contiguous weight. */
+static void put_pitch(struct str *out, const struct type *type)
+{
+    if (!type->strided || type->rank < 2) {
+        str_printf(out, "0, 0, 0");
+        return;
+    }
+    int64_t size = dtype_bits(type->dtype) / 8, columns = type->dims[type->rank - 1];
+    int64_t rows = columns > 0 ? type_elements(type) / columns : 0;
+    str_printf(out, "%lld, %lld, %lld", (long long)rows, (long long)(columns * size),
+               (long long)(type->strides[type->rank - 2] * size));
+}
 
 static void put_weights(struct str *out, const struct module *module)
 {
@@ -214,7 +340,9 @@ static void put_weights(struct str *out, const struct module *module)
         put_float(out, node_real(node, init));
         str_printf(out, ", ");
         put_float(out, node_real(node, fill));
-        str_printf(out, ", %lld},\n", (long long)node_int(node, ordinal));
+        str_printf(out, ", %lld, ", (long long)node_int(node, ordinal));
+        put_pitch(out, &node->results[0].type);
+        str_printf(out, "},\n");
     }
     str_printf(out, "    {0}};\n");
 }
@@ -271,15 +399,31 @@ static void put_constants(struct str *out, const struct module *module)
     str_printf(out, "    {0, 0}};\n");
 }
 
+/* The tables that all programs of an executable share; the first one defines them. */
 static void put_tokens(struct str *out, const struct program_facts *facts)
 {
-    str_printf(out, "static const rt_u8 tokenizer[] __attribute__((aligned(64), unused)) = {");
+    const char *linkage = facts->more ? HIDDEN : "static ";
+    if (facts->number > 0) {
+        str_printf(out, "extern " HIDDEN "const rt_u8 program_tokenizer[];\n"
+                        "extern " HIDDEN "const rt_i32 program_eos[];\n");
+        return;
+    }
+    if (facts->more)
+        str_printf(out, "extern " HIDDEN "const rt_u8 program_tokenizer[];\n"
+                        "extern " HIDDEN "const rt_i32 program_eos[];\n");
+    str_printf(out, "%sconst rt_u8 program_tokenizer[] __attribute__((aligned(64), unused)) = {",
+               linkage);
     if (facts->tokenizer)
         put_bytes(out, facts->tokenizer, facts->tokenizer_bytes);
-    str_printf(out, "0};\nstatic const rt_i32 eos_ids[] = {");
+    str_printf(out, "0};\n%sconst rt_i32 program_eos[] = {", linkage);
     for (size_t i = 0; i < facts->eos_count; i++)
         str_printf(out, "%d, ", facts->eos_ids[i]);
-    str_printf(out, "0};\nstatic const char *const cpu_features[] = {");
+    str_printf(out, "0};\n");
+}
+
+static void put_cpu_features(struct str *out, const struct program_facts *facts)
+{
+    str_printf(out, "static const char *const cpu_features[] = {");
     for (size_t i = 0; facts->cpu_features && facts->cpu_features[i]; i++) {
         put_string(out, facts->cpu_features[i]);
         str_printf(out, ", ");
@@ -307,6 +451,38 @@ static void put_field(struct str *out, const char *field, const char *text)
     str_printf(out, ",\n");
 }
 
+/* What only the program of a GPU has, and the link to the program after this one. */
+static void put_target(struct str *out, const struct module *module,
+                       const struct program_facts *facts)
+{
+    struct program_spaces spaces = program_spaces(module);
+    const struct program_gpu *gpu = facts->gpu;
+    if (facts->more)
+        str_printf(out, "    .other = &program%d,\n", facts->number + 1);
+    if (!gpu)
+        return;
+    str_printf(out, "    .gpu = &gpu,\n    .launches = launches,\n    .images = images,\n"
+                    "    .launch_count = %zu,\n    .image_count = %zu,\n"
+                    "    .workspace_offset = %llu,\n    .counters_offset = %llu,\n"
+                    "    .counters_bytes = %llu,\n",
+               gpu->launch_count, gpu->image_count, (unsigned long long)spaces.workspace_offset,
+               (unsigned long long)spaces.counters_offset,
+               (unsigned long long)spaces.counters_bytes);
+}
+
+static void put_head(struct str *out, const struct program_facts *facts)
+{
+    if (facts->more)
+        str_printf(out, "extern " HIDDEN "const struct rt_program program%d;\n",
+                   facts->number + 1);
+    if (facts->number > 0)
+        str_printf(out, "extern " HIDDEN "const struct rt_program program%d;\n"
+                        "const struct rt_program program%d = {\n", facts->number, facts->number);
+    else
+        str_printf(out, "const struct rt_program rt_program = {\n");
+    str_printf(out, "    .version = RT_PROGRAM_VERSION,\n");
+}
+
 void program_print(struct str *out, struct module *module, const struct program_facts *facts,
                    struct program_step *const *steps)
 {
@@ -315,8 +491,11 @@ void program_print(struct str *out, struct module *module, const struct program_
     put_states(out, module);
     put_constants(out, module);
     put_tokens(out, facts);
+    put_cpu_features(out, facts);
     put_facts(out, module);
-    str_printf(out, "const struct rt_program rt_program = {\n    .version = RT_PROGRAM_VERSION,\n");
+    if (facts->gpu)
+        put_gpu(out, facts->gpu);
+    put_head(out, facts);
     put_field(out, "compiler", facts->compiler);
     put_field(out, "model", module->name);
     put_field(out, "task", facts->task);
@@ -326,7 +505,9 @@ void program_print(struct str *out, struct module *module, const struct program_
     str_printf(out, "    .cpu_features = cpu_features,\n    .batch = %lld,\n"
                     "    .max_length = %lld,\n    .arena_bytes = %llu,\n    .state_bytes = %llu,\n",
                (long long)facts->batch, (long long)facts->max_length,
-               (unsigned long long)module->arena_bytes, (unsigned long long)module->state_bytes);
+               (unsigned long long)program_spaces(module).arena_bytes,
+               (unsigned long long)module->state_bytes);
+    put_target(out, module, facts);
     str_printf(out, "    .functions = functions,\n    .weights = weights,\n    .states = states,\n"
                     "    .constants = constants,\n    .facts = facts,\n");
     str_printf(out, "    .function_count = %zu,\n    .weight_count = %zu,\n"
@@ -336,8 +517,8 @@ void program_print(struct str *out, struct module *module, const struct program_
                module->blobs.count, module->facts.count);
     str_printf(out, "    .random_weights = %d,\n    .random_seed = %lluu,\n"
                     "    .tokenizer = %s,\n    .tokenizer_bytes = %zu,\n"
-                    "    .eos_ids = eos_ids,\n    .eos_count = %zu,\n    .bos_id = %d,\n};\n",
+                    "    .eos_ids = program_eos,\n    .eos_count = %zu,\n    .bos_id = %d,\n};\n",
                facts->random_weights, (unsigned long long)facts->random_seed,
-               facts->tokenizer ? "tokenizer" : "0",
+               facts->tokenizer ? "program_tokenizer" : "0",
                facts->tokenizer ? facts->tokenizer_bytes : 0, facts->eos_count, facts->bos_id);
 }

@@ -5,6 +5,33 @@
 #include "ir/base/str.h"
 #include "ir/ir.h"
 
+/* Device code: a cubin, or PTX text with its NUL, and the CUDA version that made it (12040). */
+struct program_image {
+    const void *bytes;
+    size_t size;
+    uint32_t cuda;
+};
+
+/* A kernel of a GPU with its grid; images by number, PROGRAM_NO_IMAGE if there is none. */
+#define PROGRAM_NO_IMAGE UINT32_MAX
+struct program_launch {
+    const char *symbol;
+    uint32_t image, ptx;
+    int64_t blocks, threads, shared;
+};
+
+/* What the program of a GPU has beside the tables of all (struct rt_target of program.h). */
+struct program_gpu {
+    const char *name;
+    uint32_t sm, multiprocessors;
+    bool exact;
+    uint64_t memory_bytes;
+    double gflops_bf16, gbs;
+    const struct program_launch *launches;
+    const struct program_image *images;
+    size_t launch_count, image_count;
+};
+
 /* What the program's table says beside the module. */
 struct program_facts {
     const char *compiler, *task, *dtype, *cpu, *weights_path;
@@ -17,16 +44,32 @@ struct program_facts {
     size_t eos_count;
     int32_t bos_id;                  /* -1 if none */
     const char *const *cpu_features; /* NULL-terminated; NULL (as cpu): those of the target */
+    int number; /* among the programs of the executable; number 0 is rt_program */
+    bool more;  /* program number + 1 follows; a unit of its own defines it */
+    const struct program_gpu *gpu; /* NULL: for a CPU */
 };
 
-/* A step: the C function that runs a kernel, and its operands. */
+/* A step: what runs a kernel (a C function, or a launch of a GPU), and its operands. */
 struct program_step {
     const char *function;
     const struct value **operands;
     size_t operand_count;
+    size_t launch;
 };
 
-/* Appends all tables and the object rt_program. steps[f][k] is kernel k of function f. */
+/*
+ * Where the GPU program's blocks meet, behind what `plan` placed: a workspace and counters that all
+ * kernels share, as large as the largest `workspace` (bytes) and `counters` (number) of a kernel.
+ */
+struct program_spaces {
+    uint64_t workspace_offset, counters_offset, counters_bytes, arena_bytes;
+};
+struct program_spaces program_spaces(const struct module *module);
+
+/*
+ * Appends all tables and the program's object. steps[f][k] is kernel k of function f. A kernel
+ * with the attributes `workspace` or `counters` has these as its last operands, in that order.
+ */
 void program_print(struct str *out, struct module *module, const struct program_facts *facts,
                    struct program_step *const *steps);
 

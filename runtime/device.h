@@ -4,8 +4,9 @@
  * host's or the device's own.
  *
  * The order of use: open, bind, then launch, read, write, fill and view as often as wanted, close.
- * All work of one device is done in the order of the calls; read and view wait for it. After
- * bind nothing allocates.
+ * All work of one device is done in the order of the calls; read and view wait for it. launch,
+ * copy, fill and fetch may return before their work is done; write has taken its bytes when it
+ * returns. After bind nothing allocates, except what a first use needs once.
  */
 #ifndef SINTER_DEVICE_H
 #define SINTER_DEVICE_H
@@ -14,6 +15,7 @@
 #include "runtime/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct rt_device {
     const struct rt_device_table *table;
@@ -28,10 +30,20 @@ struct rt_device_facts {
     char name[64];
     int threads;          /* 0 where that means nothing */
     rt_u64 memory_bytes;  /* that the device could give a program, 0 if unknown */
+    bool ahead; /* works while the host goes on: it pays to launch before reading a result */
 };
+
+/* Results on their way to the host: at most so many are outstanding, each of at most so many
+ * bytes. */
+enum { RT_FETCHES = 4, RT_STAMPS = 16 };
+rt_u64 rt_fetch_bytes(const struct rt_program *program);
 
 struct rt_device_table {
     const char *name; /* for --device: "cpu" */
+
+    /* The program, among `first` and those that follow it, that suits a device of this kind on
+     * this machine best. A failure says what is missing: no device, or no code for it. */
+    rt_status (*choose)(const struct rt_program *first, const struct rt_program **chosen);
     rt_status (*open)(struct rt_device **device, const struct rt_device_options *options);
 
     /* Frees everything, the arena too. */
@@ -51,6 +63,19 @@ struct rt_device_table {
     rt_status (*write)(struct rt_device *device, rt_u64 offset, const void *from, rt_u64 bytes);
     rt_status (*read)(struct rt_device *device, rt_u64 offset, void *to, rt_u64 bytes);
 
+    /* Copies inside the arena; the places do not overlap. */
+    rt_status (*copy)(struct rt_device *device, rt_u64 to, rt_u64 from, rt_u64 bytes);
+
+    /* Starts to bring arena bytes to the host; collect waits for that copy only, not for what was
+     * launched after it. Tickets are collected in the order of the fetches. */
+    rt_status (*fetch)(struct rt_device *device, rt_u64 offset, rt_u64 bytes, rt_u32 *ticket);
+    rt_status (*collect)(struct rt_device *device, rt_u32 ticket, void *to, rt_u64 bytes);
+
+    /* Notes the time when the work so far is done; the time between two such notes, waiting for
+     * both. `which` < RT_STAMPS. */
+    rt_status (*stamp)(struct rt_device *device, rt_u32 which);
+    rt_status (*elapsed)(struct rt_device *device, rt_u32 from, rt_u32 to, rt_u64 *nanoseconds);
+
     /* Repeats a value of `size` (1, 2, 4 or 8) bytes over arena memory; size divides bytes. */
     rt_status (*fill)(struct rt_device *device, rt_u64 offset, rt_u64 bytes, const void *value,
                       unsigned size);
@@ -65,6 +90,12 @@ struct rt_device_table {
     void (*run)(struct rt_device *device, rt_kernel *kernel, void *const *operands, rt_i64 tiles);
 };
 
-extern const struct rt_device_table rt_device_cpu;
+extern const struct rt_device_table rt_device_cpu, rt_device_cuda;
+
+/* The first program for a CPU from `first` on; NULL if there is none. */
+const struct rt_program *rt_cpu_program(const struct rt_program *first);
+
+/* Names of the targets of all programs, for messages: "znver4, a100". */
+const char *rt_target_names(const struct rt_program *first, char *text, size_t size);
 
 #endif

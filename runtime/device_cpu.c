@@ -2,8 +2,10 @@
  * The CPU as a device (device.h): the arena is anonymous memory of this process, weights are
  * used where they are mapped, and kernels run on the thread pool.
  */
+#include "runtime/cpu_features.h"
 #include "runtime/device.h"
 #include "runtime/pool.h"
+#include "runtime/process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,11 +28,24 @@ struct cpu {
     size_t arena_bytes;
     void **operands;         /* of all functions, one after the other */
     size_t *first_operand;   /* of each function */
+    unsigned char *fetched;  /* RT_FETCHES slots */
+    rt_u64 fetch_bytes;      /* of a slot */
+    rt_u32 fetches;
+    rt_u64 stamps[RT_STAMPS];
 };
 
 static struct cpu *cpu_of(struct rt_device *device)
 {
     return (struct cpu *)device;
+}
+
+static rt_status cpu_choose(const struct rt_program *first, const struct rt_program **chosen)
+{
+    char names[256];
+    *chosen = rt_cpu_program(first);
+    return *chosen ? rt_cpu_check((*chosen)->cpu_features)
+                   : rt_fail(DEVICE_NO_PROGRAM, "cpu",
+                             rt_target_names(first, names, sizeof names), "cpu");
 }
 
 static rt_status cpu_open(struct rt_device **device, const struct rt_device_options *options)
@@ -58,6 +73,7 @@ static void cpu_close(struct rt_device *device)
         munmap(cpu->arena, cpu->arena_bytes);
     free(cpu->operands);
     free(cpu->first_operand);
+    free(cpu->fetched);
     free(cpu);
 }
 
@@ -121,6 +137,10 @@ static rt_status cpu_bind(struct rt_device *device, const struct rt_program *pro
 {
     struct cpu *cpu = cpu_of(device);
     cpu->program = program;
+    cpu->fetch_bytes = rt_fetch_bytes(program);
+    cpu->fetched = malloc(RT_FETCHES * cpu->fetch_bytes);
+    if (!cpu->fetched)
+        return rt_fail(OUT_OF_MEMORY, (size_t)(RT_FETCHES * cpu->fetch_bytes));
     rt_status status = map_arena(cpu, program->arena_bytes);
     return status ? status : resolve_operands(cpu, weights);
 }
@@ -160,6 +180,43 @@ static rt_status cpu_read(struct rt_device *device, rt_u64 offset, void *to, rt_
     return 0;
 }
 
+static rt_status cpu_copy(struct rt_device *device, rt_u64 to, rt_u64 from, rt_u64 bytes)
+{
+    unsigned char *arena = cpu_of(device)->arena;
+    memcpy(arena + to, arena + from, (size_t)bytes);
+    return 0;
+}
+
+static rt_status cpu_fetch(struct rt_device *device, rt_u64 offset, rt_u64 bytes, rt_u32 *ticket)
+{
+    struct cpu *cpu = cpu_of(device);
+    *ticket = cpu->fetches++ % RT_FETCHES;
+    if (bytes > cpu->fetch_bytes)
+        return rt_fail(INTERNAL, "a fetched result is too large", __func__);
+    memcpy(cpu->fetched + *ticket * cpu->fetch_bytes, cpu->arena + offset, (size_t)bytes);
+    return 0;
+}
+
+static rt_status cpu_collect(struct rt_device *device, rt_u32 ticket, void *to, rt_u64 bytes)
+{
+    struct cpu *cpu = cpu_of(device);
+    memcpy(to, cpu->fetched + ticket * cpu->fetch_bytes, (size_t)bytes);
+    return 0;
+}
+
+static rt_status cpu_stamp(struct rt_device *device, rt_u32 which)
+{
+    cpu_of(device)->stamps[which] = rt_now();
+    return 0;
+}
+
+static rt_status cpu_elapsed(struct rt_device *device, rt_u32 from, rt_u32 to,
+                             rt_u64 *nanoseconds)
+{
+    *nanoseconds = cpu_of(device)->stamps[to] - cpu_of(device)->stamps[from];
+    return 0;
+}
+
 static rt_status cpu_fill(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
                           const void *value, unsigned size)
 {
@@ -184,6 +241,7 @@ static void cpu_run(struct rt_device *device, rt_kernel *kernel, void *const *op
 
 const struct rt_device_table rt_device_cpu = {
     .name = "cpu",
+    .choose = cpu_choose,
     .open = cpu_open,
     .close = cpu_close,
     .describe = cpu_describe,
@@ -192,6 +250,11 @@ const struct rt_device_table rt_device_cpu = {
     .wait = cpu_wait,
     .write = cpu_write,
     .read = cpu_read,
+    .copy = cpu_copy,
+    .fetch = cpu_fetch,
+    .collect = cpu_collect,
+    .stamp = cpu_stamp,
+    .elapsed = cpu_elapsed,
     .fill = cpu_fill,
     .view = cpu_view,
     .run = cpu_run,

@@ -26,6 +26,7 @@ rt_status rt_open_session(struct rt_session *session, const struct rt_program *p
                           const struct rt_options *options)
 {
     struct rt_session_options wanted = {
+        .device = (enum rt_device_choice)options->device,
         .weights = options->weights,
         .threads = (int)options->threads,
         .anywhere = strcmp(program->task, "generate") != 0,

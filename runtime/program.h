@@ -5,8 +5,14 @@
  * every emitted source. So it includes nothing, and holds types only. The emitted object
  * defines `const struct rt_program rt_program` (and nothing else that is global).
  *
+ * An executable holds one or several programs, the same model for several targets: rt_program is
+ * the first, `other` leads to the next. Each has its own functions, plan and step table; names,
+ * batch, lengths, tokenizer and EOS are those of the first. A program is for a CPU (its steps
+ * call C functions) or for a GPU (its steps refer to launches of device code).
+ *
  * One arena holds everything but the weights: states first (kept between calls), then inputs
- * and outputs of all functions, then scratch, overlaid. Offsets are bytes, multiples of 64.
+ * and outputs of all functions, then scratch, overlaid; of a GPU also a workspace and counters.
+ * Offsets are bytes, multiples of 64.
  */
 #ifndef SINTER_PROGRAM_H
 #define SINTER_PROGRAM_H
@@ -17,7 +23,7 @@ typedef __UINT32_TYPE__ rt_u32;
 typedef __INT64_TYPE__ rt_i64;
 typedef __UINT64_TYPE__ rt_u64;
 
-enum { RT_PROGRAM_VERSION = 1, RT_MAX_RANK = 8 };
+enum { RT_PROGRAM_VERSION = 2, RT_MAX_RANK = 8 };
 
 /* Element types, in the order of ir/types.def. */
 enum rt_dtype { RT_F32, RT_F64, RT_BF16, RT_F16, RT_I32, RT_I64, RT_U8, RT_BOOL, RT_TF32 };
@@ -27,6 +33,9 @@ enum rt_space {
     RT_SPACE_ARENA,    /* arena base + offset */
     RT_SPACE_WEIGHT,   /* weights[index] + offset */
     RT_SPACE_CONSTANT, /* constants[index] + offset */
+    /* Of a GPU, in the arena: what the blocks of one launch hand to each other. */
+    RT_SPACE_WORKSPACE, /* arena base + workspace_offset + offset: partial results */
+    RT_SPACE_COUNTERS,  /* arena base + counters_offset + offset: i32, zero between launches */
 };
 
 struct rt_operand {
@@ -43,11 +52,27 @@ enum { RT_KERNEL_STACK = 4 << 20 };
 typedef void rt_kernel(void *const *operands, rt_i64 begin, rt_i64 end);
 
 struct rt_step {
-    rt_kernel *kernel;
-    rt_i64 tiles;
+    rt_kernel *kernel; /* of a CPU; NULL else */
+    rt_i64 tiles;      /* of a GPU: blocks, as the launch says */
     rt_u32 first_operand, operand_count; /* in rt_function.operands */
     const char *name;                    /* for profiles: "layers.3.attention" */
     rt_u64 flops, bytes;
+    rt_u32 launch; /* of a GPU: in rt_program.launches */
+};
+
+/* Device code as the driver loads it: a cubin, or PTX text with its NUL. */
+struct rt_image {
+    const void *bytes;
+    rt_u64 size;
+    rt_u32 cuda; /* version that made it, as the driver counts: 12040 is 12.4 */
+};
+
+/* A kernel with its grid. Its parameters are pointers, in the order of the step's operands. */
+#define RT_NO_IMAGE 0xffffffffu
+struct rt_launch {
+    const char *symbol;
+    rt_u32 image, ptx; /* in rt_program.images; RT_NO_IMAGE if there is none */
+    rt_u32 blocks, threads, shared; /* shared: dynamic shared memory, bytes */
 };
 
 /* An input, an output or a state: a contiguous tensor in the arena. */
@@ -81,6 +106,8 @@ struct rt_weight {
     /* --init random: w = initializer * sqrt(3) * (2u - 1), rounded to bf16; or all `constant`. */
     float initializer, constant;
     rt_u32 ordinal; /* the tensor's number for the generator (runtime/philox.h) */
+    /* Where the device pads: that many rows of row_bytes, each `pitch` after the one before. */
+    rt_u64 rows, row_bytes, pitch; /* 0 where the bytes stand as in the file */
 };
 
 struct rt_state {
@@ -98,6 +125,15 @@ struct rt_constant {
 struct rt_fact {
     const char *name, *value;
 }; /* for `info`: model_type, parameters, ... */
+
+/* The GPU that a program was planned for. */
+struct rt_target {
+    const char *name;        /* "a100-80" */
+    rt_u32 sm, exact;        /* 80; exact: runs on no other architecture (sm_90a) */
+    rt_u32 multiprocessors;
+    rt_u64 memory_bytes;
+    double gflops_bf16, gbs; /* peaks that the plan assumes */
+};
 
 struct rt_program {
     rt_u32 version;
@@ -120,6 +156,13 @@ struct rt_program {
     const rt_i32 *eos_ids;
     rt_u32 eos_count;
     rt_i32 bos_id; /* -1 if none */
+
+    const struct rt_program *other; /* the same model for another target; NULL after the last */
+    const struct rt_target *gpu;    /* NULL: a program for the CPU */
+    const struct rt_launch *launches;
+    const struct rt_image *images;
+    rt_u32 launch_count, image_count;
+    rt_u64 workspace_offset, counters_offset, counters_bytes;
 };
 
 /* Visible outside a shared library, so that kernels can be opened without the runtime. */

@@ -2,7 +2,6 @@
 #include "runtime/session.h"
 
 #include "runtime/convert.h"
-#include "runtime/cpu_features.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -62,11 +61,36 @@ static rt_status map_weights(struct rt_session *session, const struct rt_session
     return status;
 }
 
-static rt_status open_device(struct rt_session *session, const struct rt_session_options *options)
+/* The kind of device, and the program for it. */
+static rt_status choose(struct rt_session *session, const struct rt_program *first,
+                        const struct rt_session_options *options,
+                        const struct rt_device_table **table)
+{
+    *table = options->table                      ? options->table
+             : options->device == RT_DEVICE_CUDA ? &rt_device_cuda
+                                                 : &rt_device_cpu;
+    if (options->table || options->device != RT_DEVICE_BEST)
+        return (*table)->choose(first, &session->program);
+    const struct rt_program *other = first;
+    while (other && !other->gpu)
+        other = other->other;
+    if (!other)
+        return rt_device_cpu.choose(first, &session->program);
+    *table = &rt_device_cuda;
+    rt_status status = rt_device_cuda.choose(first, &session->program);
+    if (!status || !rt_cpu_program(first))
+        return status;
+    rt_status_clear(); /* there is no GPU to use, but a program for the CPU */
+    *table = &rt_device_cpu;
+    return rt_device_cpu.choose(first, &session->program);
+}
+
+static rt_status open_device(struct rt_session *session, const struct rt_device_table *table,
+                             const struct rt_session_options *options)
 {
     struct rt_device_options wanted = {options->threads, !options->foreign_caller};
     struct rt_device_facts facts;
-    rt_status status = rt_device_cpu.open(&session->device, &wanted);
+    rt_status status = table->open(&session->device, &wanted);
     if (status)
         return status;
     session->device->table->describe(session->device, &facts);
@@ -82,11 +106,12 @@ rt_status rt_session_open(struct rt_session *session, const struct rt_program *p
     *session = (struct rt_session){.program = program};
     if (program->version != RT_PROGRAM_VERSION)
         return rt_fail(PROGRAM_VERSION, program->version, (unsigned)RT_PROGRAM_VERSION);
-    rt_status status = rt_cpu_check(program->cpu_features);
+    const struct rt_device_table *table;
+    rt_status status = choose(session, program, options, &table);
     if (!status)
         status = map_weights(session, options);
     if (!status)
-        status = open_device(session, options);
+        status = open_device(session, table, options);
     if (!status)
         status = rt_session_reset(session, true);
     if (status)

@@ -1,5 +1,6 @@
 /*
- * A program opened on a device: CPU checked, weights bound, arena allocated, states filled.
+ * A program opened on a device: device and program chosen, weights bound, arena allocated, states
+ * filled.
  * Functions, ports and states are found by name once; what runs afterwards knows indices and
  * offsets only.
  */
@@ -13,7 +14,12 @@
 
 #include <stdbool.h>
 
+/* As --device counts. */
+enum rt_device_choice { RT_DEVICE_BEST, RT_DEVICE_CPU, RT_DEVICE_CUDA };
+
 struct rt_session_options {
+    enum rt_device_choice device;        /* BEST: a GPU if there is one with a program, else CPU */
+    const struct rt_device_table *table; /* this kind of device whatever `device` says; or NULL */
     const char *weights; /* as for rt_weights_map; NULL: where they are expected */
     int threads;         /* 0: one for each CPU */
     bool foreign_caller; /* the caller's stack may be small: it computes nothing */
@@ -23,12 +29,13 @@ struct rt_session_options {
 };
 
 struct rt_session {
-    const struct rt_program *program;
+    const struct rt_program *program; /* the one that was chosen */
     struct rt_device *device;
     struct rt_weights weights;
 };
 
-/* On failure nothing stays open. The program must outlive the session. */
+/* Chooses among `program` and those that follow it. On failure nothing stays open. The programs
+ * must outlive the session. */
 rt_status rt_session_open(struct rt_session *session, const struct rt_program *program,
                           const struct rt_session_options *options);
 
