@@ -1,6 +1,9 @@
 /* Rules of kernels (skeletons.def) and of places, by stage: see verify.h. */
 #include "ir/verify.h"
 
+#include "ir/product.h"
+#include "ir/target.h"
+
 #include <string.h>
 
 enum { PLACE_ALIGNMENT = 64 };
@@ -42,6 +45,7 @@ struct group { /* a kernel and its nodes */
     size_t count;
     const struct node *anchor;  /* the first; NULL if none */
     const struct node *reduced; /* the first RED node */
+    bool gpu, product;          /* kinds of kernels: for a GPU, around products */
 };
 
 static bool same_reduction(const struct node *x, const struct node *y)
@@ -59,21 +63,34 @@ static bool same_product(const struct node *x, const struct node *y)
            type_same_dims(&x->results[0].type, &y->results[0].type);
 }
 
-static void check_heavy_node(const struct verifier *v, struct group *group, const struct node *node)
+/* Reductions stand in kernels of rows, and on GPUs before the products of few rows. */
+static void check_reduction(const struct verifier *v, struct group *group, const struct node *node)
 {
     enum skeleton skeleton = group->kernel->skeleton;
-    bool product = skeleton == SKELETON_matmul || skeleton == SKELETON_gemv;
+    int count;
+    const struct type *domain = &node->operands[0]->type;
+    const int64_t *axes = node_list(node, axes, &count);
+    bool along_rows = count == 1 && axes[0] == domain->rank - 1;
+    bool prologue = group->gpu && skeleton == SKELETON_gemv && along_rows && !group->anchor;
+    if (skeleton != SKELETON_rows && !prologue)
+        verify_fail(v, &node->results[0], "only kernels of skeleton rows reduce");
+    if (group->reduced && !same_reduction(group->reduced, node))
+        verify_fail(v, &node->results[0], "all reductions of a kernel have one domain");
+    group->reduced = group->reduced ? group->reduced : node;
+}
+
+static void check_heavy_node(const struct verifier *v, struct group *group, const struct node *node)
+{
+    bool update = group->gpu && group->product && node->op == OP_update && group->anchor;
     if (op_info(node->op)->kind == KIND_RED) {
-        if (skeleton != SKELETON_rows)
-            verify_fail(v, &node->results[0], "only kernels of skeleton rows reduce");
-        if (group->reduced && !same_reduction(group->reduced, node))
-            verify_fail(v, &node->results[0], "all reductions of a kernel have one domain");
-        group->reduced = group->reduced ? group->reduced : node;
+        check_reduction(v, group, node);
         return;
     }
-    if (node->op != skeleton_anchor(skeleton))
+    if (node->op != skeleton_anchor(group->kernel->skeleton) && !update)
         verify_fail(v, &node->results[0], "this op cannot stand in a kernel of this skeleton");
-    if (group->anchor && !(product && same_product(group->anchor, node)))
+    bool may_share = group->product && group->anchor;
+    bool together = may_share && (group->gpu || same_product(group->anchor, node));
+    if (group->anchor && !together)
         verify_fail(v, &node->results[0], "a kernel has one anchor (or two products of one %a)");
     group->anchor = group->anchor ? group->anchor : node;
 }
@@ -88,7 +105,6 @@ static void check_live_out(const struct verifier *v, const struct group *group,
                            const struct value *value, const struct value **first)
 {
     enum skeleton skeleton = group->kernel->skeleton;
-    bool product = skeleton == SKELETON_matmul || skeleton == SKELETON_gemv;
     if (skeleton == SKELETON_loop) {
         if (*first && type_elements(&(*first)->type) != type_elements(&value->type))
             verify_fail(v, value, "live-outs of a loop have one number of elements");
@@ -96,18 +112,48 @@ static void check_live_out(const struct verifier *v, const struct group *group,
     }
     if (skeleton == SKELETON_rows && group->reduced && !fits_rows(group, &value->type))
         verify_fail(v, value, "live-outs of rows have the domain's dimensions, or reduced ones");
-    if (product && type_elements(&value->type) != type_elements(&group->anchor->results[0].type))
+    if (group->product && !group->gpu &&
+        type_elements(&value->type) != type_elements(&group->anchor->results[0].type))
         verify_fail(v, value, "live-outs of a product have the product's number of elements");
+}
+
+/* On GPUs the products of a kernel form segments, and a live-out has its segment's elements. */
+static void check_segments(const struct verifier *v, const struct group *group, const bool *outside)
+{
+    struct product_layout layout;
+    if (!product_segments(v->arena, v->function, group->kernel, &layout))
+        verify_fail(v, &group->anchor->results[0],
+                    "products of a kernel share %a, M and K, and its tiles cover their columns");
+    for (size_t i = 0; i < group->count; i++) {
+        const struct value *value = &group->nodes[i]->results[0];
+        int segment = product_segment_of(&layout, value);
+        bool stored = outside[value->id] && value->place.kind != PLACE_VIEW &&
+                      !(op_info(value->node->op)->flags & OP_EFFECT);
+        if (stored && (segment < 0 || type_elements(&value->type) !=
+                                          layout.e.batch * layout.e.m * layout.segments[segment].n))
+            verify_fail(v, value, "live-outs of a product have the product's number of elements");
+    }
+}
+
+static bool is_for_gpu(const struct module *module)
+{
+    const struct target *target = module->target ? target_find(module->target) : NULL;
+    return target && target->gpu;
 }
 
 static void check_group(const struct verifier *v, struct group *group, const bool *outside)
 {
     const struct value *first = NULL;
+    enum skeleton skeleton = group->kernel->skeleton;
+    group->gpu = is_for_gpu(v->module);
+    group->product = skeleton_anchor(skeleton) == OP_matmul;
     for (size_t i = 0; i < group->count; i++)
         if (!is_light(group->nodes[i]))
             check_heavy_node(v, group, group->nodes[i]);
-    if (skeleton_anchor(group->kernel->skeleton) != OP_COUNT && !group->anchor)
+    if (skeleton_anchor(skeleton) != OP_COUNT && !group->anchor)
         verify_fail(v, NULL, "a kernel holds the op that its skeleton is built around");
+    if (group->gpu && group->product)
+        check_segments(v, group, outside);
     for (size_t i = 0; i < group->count; i++)
         for (int k = 0; k < op_info(group->nodes[i]->op)->results; k++) {
             const struct value *value = &group->nodes[i]->results[k];

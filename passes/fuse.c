@@ -1,6 +1,7 @@
 /* Values into kernels: pass_fuse. */
 #include "ir/build.h"
-#include "passes/fuse_groups.h"
+#include "ir/target.h"
+#include "passes/fuse_gpu.h"
 #include "passes/fuse_move.h"
 #include "passes/passes.h"
 
@@ -249,15 +250,24 @@ static void assemble(struct fuser *f)
     rebuild_end(&a.rebuild);
 }
 
-static void fuse_function(struct module *module, struct function *function)
+static void group_nodes(struct fuser *f, bool pairs)
 {
-    struct fuser f = {.graph = fuse_graph_create(module, function)};
-    f.groups = groups_create(&f.graph);
+    f->groups = groups_create(&f->graph, pairs);
+    for (int p = 0; p < f->graph.count; p++)
+        if (!f->graph.cheap[p])
+            place_node(f, p);
+    move_nodes_to_readers(&f->groups);
+    if (f->graph.gpu)
+        merge_for_gpu(&f->groups);
+}
+
+static void fuse_function(struct module *module, struct function *function, bool gpu)
+{
+    struct fuser f = {.graph = fuse_graph_create(module, function, gpu)};
     find_readers(&f);
-    for (int p = 0; p < f.graph.count; p++)
-        if (!f.graph.cheap[p])
-            place_node(&f, p);
-    move_nodes_to_readers(&f.groups);
+    group_nodes(&f, gpu);
+    if (gpu && leaves_in_halves(&f.groups))
+        group_nodes(&f, false);
     find_escapes(&f);
     assemble(&f);
 }
@@ -270,7 +280,7 @@ static void fuse_function(struct module *module, struct function *function)
  */
 void pass_fuse(struct module *module, const struct target *target)
 {
-    (void)target;
+    module->target = target ? target->name : NULL;
     for (size_t i = 0; i < module->functions.count; i++)
-        fuse_function(module, module->functions.items[i]);
+        fuse_function(module, module->functions.items[i], target && target->gpu);
 }

@@ -31,6 +31,18 @@ static bool is_float_state(const struct value *value)
     return value->node->op == OP_state && dtype_is_float(value->type.dtype);
 }
 
+/* Whether a value is made of leaves alone, by nodes that cost nothing. */
+static bool is_made_of_leaves(const struct fuse_graph *graph, const struct value *value)
+{
+    int position = fuse_position(graph, value);
+    if (position < 0)
+        return true;
+    for (int i = 0; graph->cheap[position] && i < value->node->operand_count; i++)
+        if (!is_made_of_leaves(graph, value->node->operands[i]))
+            return false;
+    return graph->cheap[position];
+}
+
 static bool is_small_arithmetic(const struct fuse_graph *graph, const struct node *node)
 {
     const struct op_info *info = op_info(node->op);
@@ -40,6 +52,8 @@ static bool is_small_arithmetic(const struct fuse_graph *graph, const struct nod
     for (int i = 0; i < node->operand_count; i++) {
         int operand = fuse_position(graph, node->operands[i]);
         if ((operand >= 0 && !graph->cheap[operand]) || is_float_state(node->operands[i]))
+            return false;
+        if (graph->gpu && !is_made_of_leaves(graph, node->operands[i]))
             return false;
     }
     return true;
@@ -163,11 +177,12 @@ static bool *find_bound(const struct fuse_graph *graph)
     return bound;
 }
 
-struct fuse_graph fuse_graph_create(struct module *module, struct function *function)
+struct fuse_graph fuse_graph_create(struct module *module, struct function *function, bool gpu)
 {
     struct arena *arena = module->arena;
     struct fuse_graph graph = {.module = module,
                                .function = function,
+                               .gpu = gpu,
                                .nodes = function->nodes.items,
                                .count = (int)function->nodes.count};
     size_t count = function->nodes.count + 1;

@@ -26,6 +26,7 @@ struct need {
 struct fuse_graph {
     struct module *module;
     struct function *function;
+    bool gpu; /* a little arithmetic on computed values belongs to their kernel */
     struct node **nodes; /* of the function, in dependency order */
     int count;
     int *index;                     /* by node id: position in nodes, -1 for leaves */
@@ -36,7 +37,7 @@ struct fuse_graph {
     ARRAY_OF(struct need) * states; /* by position: states read */
 };
 
-struct fuse_graph fuse_graph_create(struct module *module, struct function *function);
+struct fuse_graph fuse_graph_create(struct module *module, struct function *function, bool gpu);
 
 /* The position of a value's node, -1 for a leaf. */
 int fuse_position(const struct fuse_graph *graph, const struct value *value);

@@ -1,12 +1,16 @@
 /* See fuse_groups.h. */
 #include "passes/fuse_groups.h"
 
-/* Batches of at most so many rows stream the stored weights through once. */
-enum { GEMV_ROWS = 15 };
+#include "ir/product.h"
+#include "passes/fuse_pairs.h"
 
-struct groups groups_create(struct fuse_graph *graph)
+/* Batches of at most so many rows stream the stored weights through once; on GPUs, by the
+ * cores or with the weights as the rows of tensor-core tiles. */
+enum { GEMV_ROWS = 15, GPU_GEMV_ROWS = 4, GPU_SKINNY_ROWS = 64 };
+
+struct groups groups_create(struct fuse_graph *graph, bool pairs)
 {
-    struct groups groups = {.graph = graph};
+    struct groups groups = {.graph = graph, .pairs = pairs};
     groups.of = arena_array(graph->module->arena, int, (size_t)graph->count + 1);
     for (int i = 0; i < graph->count; i++)
         groups.of[i] = -1;
@@ -95,18 +99,35 @@ static bool streams_weights(const struct node *node)
     if (filter->op == OP_cast)
         filter = filter->operands[0]->node;
     return filter->op == OP_weight && filter->results[0].type.rank == 2 && node_int(node, transb) &&
-           !node_int(node, transa) && matmul_rows(node) <= GEMV_ROWS;
+           !node_int(node, transa);
 }
 
-static enum skeleton skeleton_of(const struct node *node)
+static enum skeleton product_skeleton(const struct groups *groups, const struct node *node)
+{
+    int64_t rows = matmul_rows(node);
+    if (!streams_weights(node) || rows > (groups->graph->gpu ? GPU_SKINNY_ROWS : GEMV_ROWS))
+        return SKELETON_matmul;
+    return groups->graph->gpu && rows > GPU_GEMV_ROWS ? SKELETON_skinny : SKELETON_gemv;
+}
+
+/* One new position over a cache: the keys are what there is to share out. */
+static bool splits_keys(const struct node *node)
+{
+    return node->op == OP_attention && node->operands[0]->type.dims[1] == 1 &&
+           node_int(node, cached) && !node_int(node, biased);
+}
+
+static enum skeleton skeleton_of(const struct groups *groups, const struct node *node)
 {
     const struct op_info *info = op_info(node->op);
     if (info->kind == KIND_EW)
         return SKELETON_loop;
     if (info->kind == KIND_RED)
         return SKELETON_rows;
-    if (node->op == OP_matmul && streams_weights(node))
-        return SKELETON_gemv;
+    if (node->op == OP_matmul)
+        return product_skeleton(groups, node);
+    if (groups->graph->gpu && splits_keys(node))
+        return SKELETON_split_attention;
     for (int s = 1; s < SKELETON_COUNT; s++)
         if (skeleton_anchor((enum skeleton)s) == node->op)
             return (enum skeleton)s;
@@ -128,7 +149,8 @@ int groups_add(struct groups *groups, int position)
     struct node *node = groups->graph->nodes[position];
     bool reduces = op_info(node->op)->kind == KIND_RED;
     struct group group = {
-        .skeleton = skeleton_of(node), .first = position, .last = position, .merged = -1};
+        .skeleton = skeleton_of(groups, node), .first = position, .last = position, .merged = -1};
+    group.products = node->op == OP_matmul;
     group.anchor = op_info(node->op)->kind == KIND_OP ? node : NULL;
     group.domain = reduces ? node->operands[0]->type : node->results[0].type;
     group.reduced = reduces ? reduced_axes(node) : 0;
@@ -173,8 +195,10 @@ static bool accepts_need(const struct group *group, const struct node *node,
     case SKELETON_rows: return rows_accept(group, type, need);
     case SKELETON_matmul:
     case SKELETON_gemv:
+    case SKELETON_skinny:
     case SKELETON_conv2d: return pointwise;
     case SKELETON_attention:
+    case SKELETON_split_attention:
     case SKELETON_conv2d_input:
     case SKELETON_conv2d_filter: return pointwise && (node->op == OP_cast || node->op == OP_copy);
     default: return false;
@@ -191,6 +215,12 @@ static bool accepts_reduction(const struct group *group, const struct node *node
            type_same_dims(&group->domain, &need->value->type);
 }
 
+static bool accepts_pairs(struct groups *groups, int group, const struct node *node)
+{
+    return groups->pairs && groups->list.items[group].products > 0 &&
+           pairs_accept(groups, group, node);
+}
+
 bool groups_accept(struct groups *groups, int group, int position)
 {
     const struct node *node = groups->graph->nodes[position];
@@ -202,7 +232,8 @@ bool groups_accept(struct groups *groups, int group, int position)
         const struct need *need = &groups->graph->needs[position].items[i];
         if (groups_of(groups, fuse_position(groups->graph, need->value)) != group)
             continue;
-        if (kind == KIND_RED ? !accepts_reduction(g, node, need) : !accepts_need(g, node, need))
+        if (kind == KIND_RED ? !accepts_reduction(g, node, need)
+                             : !accepts_need(g, node, need) && !accepts_pairs(groups, group, node))
             return false;
     }
     return true;
@@ -237,25 +268,33 @@ void groups_join(struct groups *groups, int group, int position)
 
 /* --- merging --- */
 
-static bool is_product(const struct group *group)
+bool groups_is_product(const struct group *group)
 {
-    return group->skeleton == SKELETON_matmul || group->skeleton == SKELETON_gemv;
+    return group->products > 0;
 }
 
-static bool same_products(const struct group *a, const struct group *b)
+/* Products that one kernel can hold: two of equal dims on a CPU; on GPUs also segments of
+ * different numbers of columns. */
+static bool same_products(const struct groups *groups, const struct group *a,
+                          const struct group *b)
 {
     const struct node *x = a->anchor, *y = b->anchor;
-    return a->skeleton == b->skeleton && !a->partner && !b->partner &&
-           x->operands[0] == y->operands[0] &&
-           type_equal(&x->operands[1]->type, &y->operands[1]->type) &&
-           type_equal(&x->results[0].type, &y->results[0].type) &&
+    bool same_dims = type_same_dims(&x->operands[1]->type, &y->operands[1]->type) &&
+                     type_same_dims(&x->results[0].type, &y->results[0].type);
+    bool segments = groups->graph->gpu && product_extents(x).batch == 1 &&
+                    product_extents(y).batch == 1;
+    return a->skeleton == b->skeleton &&
+           a->products + b->products <= (groups->graph->gpu ? PRODUCTS_MOST : 2) &&
+           x->operands[0] == y->operands[0] && (same_dims || segments) &&
+           x->operands[1]->type.dtype == y->operands[1]->type.dtype &&
+           x->results[0].type.dtype == y->results[0].type.dtype &&
            node_int(x, transa) == node_int(y, transa) && node_int(x, transb) == node_int(y, transb);
 }
 
-static bool may_merge(const struct group *a, const struct group *b)
+static bool may_merge(const struct groups *groups, const struct group *a, const struct group *b)
 {
-    if (is_product(a) && is_product(b))
-        return same_products(a, b);
+    if (groups_is_product(a) && groups_is_product(b))
+        return same_products(groups, a, b);
     bool both_plain = !a->anchor && !b->anchor && type_same_dims(&a->domain, &b->domain);
     return both_plain && (!a->reduced || !b->reduced || a->reduced == b->reduced);
 }
@@ -276,15 +315,22 @@ void groups_take(struct groups *groups, int into, int from)
 bool groups_merge(struct groups *groups, int into, int from)
 {
     struct group *g = &groups->list.items[into], *other = &groups->list.items[from];
-    if (!may_merge(g, other) || depends_beside(groups, into, from) ||
+    if (!may_merge(groups, g, other) || depends_beside(groups, into, from) ||
         depends_beside(groups, from, into))
         return false;
-    if (g->anchor)
-        g->partner = other->anchor;
+    g->products += other->products;
     if (other->skeleton == SKELETON_rows) {
         g->skeleton = SKELETON_rows;
         g->reduced = other->reduced;
     }
+    groups_take(groups, into, from);
+    return true;
+}
+
+bool groups_merge_effect(struct groups *groups, int into, int from)
+{
+    if (depends_beside(groups, into, from) || depends_beside(groups, from, into))
+        return false;
     groups_take(groups, into, from);
     return true;
 }

@@ -10,7 +10,7 @@
 struct group {
     enum skeleton skeleton;
     struct node *anchor;  /* NULL for loop and rows */
-    struct node *partner; /* matmul: the second product, sharing the first's left operand */
+    int products;         /* that share the anchor's left operand; 0 if it is none */
     struct type domain;   /* loop, rows: dims of the iteration; else of the anchor's result */
     unsigned reduced;     /* rows: bit k set if axis k is reduced */
     int first, last;      /* positions of its first and last node */
@@ -22,12 +22,13 @@ struct group {
 
 struct groups {
     struct fuse_graph *graph;
+    bool pairs; /* epilogues may join columns */
     ARRAY_OF(struct group) list;
     int *of; /* by position: its group, -1 */
     unsigned search;
 };
 
-struct groups groups_create(struct fuse_graph *graph);
+struct groups groups_create(struct fuse_graph *graph, bool pairs);
 
 /* The living group of a node or of a group number. */
 int groups_of(struct groups *groups, int position);
@@ -46,6 +47,12 @@ void groups_join(struct groups *groups, int group, int position);
 
 /* Merges group `from` into `into` if their kinds allow and no cycle arises. */
 bool groups_merge(struct groups *groups, int into, int from);
+
+/* The same for an effect that stores what the group computes. */
+bool groups_merge_effect(struct groups *groups, int into, int from);
+
+/* Whether it is built around products of one left operand. */
+bool groups_is_product(const struct group *group);
 
 /* Takes over all nodes of `from`, unconditionally. */
 void groups_take(struct groups *groups, int into, int from);
