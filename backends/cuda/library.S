@@ -10,6 +10,8 @@ mma_text:
     .incbin "backends/cuda/lib/mma.cuh"
 publish_text:
     .incbin "backends/cuda/lib/publish.cuh"
+tile_text:
+    .incbin "backends/cuda/lib/tile.cuh"
 math_text:
     .incbin "backends/cuda/lib/math.cuh"
 shared_math_text:
@@ -28,7 +30,8 @@ cuda_library_files:
     .quad memory_text, copy_text - memory_text
     .quad copy_text, mma_text - copy_text
     .quad mma_text, publish_text - mma_text
-    .quad publish_text, math_text - publish_text
+    .quad publish_text, tile_text - publish_text
+    .quad tile_text, math_text - tile_text
     .quad math_text, shared_math_text - math_text
     .quad shared_math_text, philox_text - shared_math_text
     .quad philox_text, shared_philox_text - philox_text
@@ -38,5 +41,5 @@ cuda_library_files:
     .balign 8
     .globl cuda_library_file_count
 cuda_library_file_count:
-    .quad 9
+    .quad 10
     .section .note.GNU-stack, "", @progbits
