@@ -1,0 +1,157 @@
+/* See gpu_gemv.h. */
+#include "ir/gpu_gemv.h"
+
+#define attribute(kernel, name) attributes_int(&(kernel)->attributes, ATTRIBUTE_##name)
+
+static int64_t ratio_up(int64_t value, int64_t by)
+{
+    return value / by + (value % by != 0);
+}
+
+/* --- operands --- */
+
+/* The weights under casts and views of the kernel. */
+static const struct value *stored_value(const struct kernel *kernel, const struct value *value)
+{
+    while (value->node->kernel == kernel && value->node->operand_count == 1 &&
+           (value->node->op == OP_cast || op_info(value->node->op)->flags & OP_VIEW))
+        value = value->node->operands[0];
+    return value->node->kernel == kernel ? NULL : value;
+}
+
+static bool find_weights(const struct kernel *kernel, struct few_operands *out)
+{
+    for (int s = 0; s < out->layout.count; s++) {
+        const struct product_segment *segment = &out->layout.segments[s];
+        if (segment->count != out->partners)
+            return false;
+        for (int p = 0; p < segment->count; p++) {
+            const struct node *anchor = segment->anchors[p];
+            const struct value *stored = stored_value(kernel, anchor->operands[1]);
+            if (anchor->op != OP_matmul || !stored || anchor->operands[1]->type.rank != 2 ||
+                anchor->operands[1]->type.dtype != out->used)
+                return false;
+            if (s + p > 0 && stored->type.dtype != out->stored)
+                return false;
+            out->stored = stored->type.dtype;
+        }
+    }
+    return out->stored == DTYPE_f32 || out->stored == DTYPE_bf16 || out->stored == DTYPE_f16;
+}
+
+/* A reduction over the last axes, whose elements are those of a row of %a. */
+static bool reduces_rows(const struct few_operands *o, const struct node *node)
+{
+    const struct type *from = &node->operands[0]->type;
+    int count;
+    const int64_t *axes = node_list(node, axes, &count);
+    int64_t reduced = 1;
+    for (int i = 0; i < count; i++) {
+        reduced *= from->dims[axes[i]];
+        for (int k = (int)axes[i] + 1; k < from->rank; k++)
+            if (from->dims[k] != 1 && (i + 1 == count || axes[i + 1] != k))
+                return false;
+    }
+    return reduced == o->k && type_elements(from) == o->m * o->k && op_info(node->op)->parts <= 3 &&
+           dtype_is_float(from->dtype) && from->dtype != DTYPE_f64;
+}
+
+static bool find_prologue(const struct kernel *kernel, struct few_operands *out)
+{
+    const struct product_layout *layout = &out->layout;
+    const struct value *a = layout->segments[0].anchors[0]->operands[0];
+    const struct value *stored = stored_value(kernel, a);
+    out->computed = !stored || stored->type.dtype != out->used;
+    for (int i = 0; i < layout->node_count; i++) {
+        const struct node *node = layout->nodes[i];
+        if (op_info(node->op)->kind != KIND_RED)
+            continue;
+        if (layout->reach[i] || ++out->reductions > FEW_REDUCTIONS || !reduces_rows(out, node))
+            return false;
+    }
+    return true;
+}
+
+bool few_operands(struct arena *arena, const struct function *function,
+                  const struct kernel *kernel, struct few_operands *out)
+{
+    *out = (struct few_operands){0};
+    if (!product_segments(arena, function, kernel, &out->layout))
+        return false;
+    const struct product_extents *e = &out->layout.e;
+    const struct node *anchor = out->layout.segments[0].anchors[0];
+    out->m = e->m;
+    out->k = e->k;
+    out->partners = out->layout.segments[0].count;
+    out->used = anchor->operands[0]->type.dtype;
+    return e->batch == 1 && e->m > 0 && e->k > 0 && find_weights(kernel, out) &&
+           find_prologue(kernel, out);
+}
+
+/* --- gemv --- */
+
+/* Rows of %a in 16 bits where both operands are, else in f32. */
+static enum dtype staged_type(const struct few_operands *o)
+{
+    bool half = o->stored == o->used && dtype_bits(o->stored) == 16;
+    return half ? o->used : DTYPE_f32;
+}
+
+static bool find_columns(const struct kernel *kernel, struct gemv_shape *s)
+{
+    enum { IN_FLIGHT = 4 };
+    int64_t cols = attribute(kernel, cols), threads = attribute(kernel, threads);
+    int64_t partners = s->operands.partners;
+    if (cols <= 0 || cols > 4096 || threads < 32 || threads > GPU_BLOCK_THREADS || threads % 32)
+        return false;
+    s->warps = threads / 32;
+    int64_t each = ratio_up(cols, s->warps), most = IN_FLIGHT / partners > 1 ? IN_FLIGHT / partners : 1;
+    s->columns = attribute(kernel, nr) > 0 ? attribute(kernel, nr) : each < most ? each : most;
+    s->groups = ratio_up(each, s->columns);
+    int64_t loads = IN_FLIGHT / (s->columns * partners);
+    s->loads = attribute(kernel, stages) > 0 ? attribute(kernel, stages) : loads > 1 ? loads : 1;
+    return s->columns <= 16 && s->loads <= 16 && s->columns * s->loads * partners <= 32;
+}
+
+bool gemv_shape(struct arena *arena, const struct function *function, const struct kernel *kernel,
+                struct gemv_shape *out)
+{
+    struct gemv_shape s = {0};
+    struct few_operands *o = &s.operands;
+    if (!few_operands(arena, function, kernel, o) || o->m > GEMV_ROWS ||
+        attribute(kernel, split) > 1 || !find_columns(kernel, &s))
+        return false;
+    s.staged = staged_type(o);
+    s.vector = 128 / dtype_bits(o->stored);
+    int64_t batch = s.loads * 32 * s.vector;
+    s.batches = ratio_up(o->k, batch);
+    s.depth = s.batches * batch;
+    if (s.depth > 1 << 20)
+        return false;
+    s.team = s.warps;
+    for (int64_t rows = 1; rows < o->m && s.team % 2 == 0; rows *= 2)
+        s.team /= 2;
+    s.statistics_at = o->m * s.depth * dtype_bits(s.staged) / 8;
+    s.results_at = s.statistics_at + o->reductions * o->m * s.team * FEW_PARTS * 4;
+    s.shared_bytes = s.results_at + o->partners * o->m * o->layout.cols * 4;
+    *out = s;
+    return true;
+}
+
+bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel,
+                    struct gpu_facts *out)
+{
+    struct arena *arena = arena_create();
+    struct gemv_shape s;
+    bool fits = gemv_shape(arena, function, kernel, &s);
+    if (fits) {
+        int64_t columns = s.columns * s.operands.partners;
+        int64_t registers = 28 + columns * (s.loads * 8 + s.operands.m + 2) +
+                            s.vector * (s.operands.m + 1);
+        *out = (struct gpu_facts){.shared_bytes = s.shared_bytes, .registers = (int)registers};
+        if (out->registers > GPU_THREAD_REGISTERS)
+            out->registers = GPU_THREAD_REGISTERS;
+    }
+    arena_destroy(arena);
+    return fits;
+}

@@ -1,0 +1,67 @@
+/*
+ * Interiors of the GPU skeletons gemv and skinny: what the attributes of a kernel mean in warps,
+ * shared memory and registers. The tile pass and the backend both ask here, so they agree.
+ *
+ * Both compute, for each of `partners` products of a segment, `cols` columns of all M rows in a
+ * block; the weights are stored as rows of K elements, one a column. Products with another number
+ * of partners than the first segment are not tiled.
+ *
+ * The prologue, which computes %a from memory, may hold elementwise ops, views, index maps and
+ * reductions over the rows of %a, which may depend on each other.
+ */
+#ifndef SINTER_GPU_GEMV_H
+#define SINTER_GPU_GEMV_H
+
+#include "ir/gpu.h"
+#include "ir/product.h"
+
+enum {
+    FEW_REDUCTIONS = 8, /* of a prologue */
+    FEW_PARTS = 4,      /* f32 of a reduction's accumulator, as they stand in shared memory */
+    GEMV_ROWS = 4,      /* rows of %a at most */
+    SKINNY_ROWS = 64
+};
+
+/* What both know of their operands. */
+struct few_operands {
+    struct product_layout layout;
+    int64_t m, k, partners;
+    enum dtype stored; /* of all weights, in memory */
+    enum dtype used;   /* what products are made of: the operands' type in the IR */
+    bool computed;     /* %a is not memory of the type `used`: there is a prologue */
+    int reductions;    /* of the prologue */
+};
+
+/*
+ * False if the kernel breaks the contract of skeletons.def: segments of different numbers of
+ * partners or of different stored types, weights that are not stored as [N, K], a batch, too
+ * many or other reductions than of rows, a result that is not [M, N].
+ */
+bool few_operands(struct arena *arena, const struct function *function,
+                  const struct kernel *kernel, struct few_operands *out);
+
+/*
+ * gemv: attributes cols; threads, a multiple of 32; nr: columns that a warp has at once, of each
+ * partner; stages: loads of 16 bytes that a thread has in flight for each of them. 0 for nr and
+ * stages means together about 4 loads. A warp takes its columns `nr` at a time, lane l has
+ * `vector` neighbours of every 32 * vector weights. The rows of %a wait in shared memory, in
+ * `staged`, padded with zeros. tiles = column tiles of the layout.
+ */
+struct gemv_shape {
+    struct few_operands operands;
+    int64_t warps, columns, groups, loads;
+    int64_t vector;  /* weights in 16 bytes */
+    int64_t batches; /* of `loads` steps of 32 * vector elements in K */
+    int64_t depth;   /* batches * loads * 32 * vector: K, padded */
+    enum dtype staged;
+    int64_t team; /* warps that reduce one row of %a */
+    int64_t statistics_at, results_at, shared_bytes; /* the staged rows stand at 0 */
+};
+bool gemv_shape(struct arena *arena, const struct function *function, const struct kernel *kernel,
+                struct gemv_shape *out);
+
+/* What the kernel asks of its GPU. False where gemv_shape says so. */
+bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel,
+                    struct gpu_facts *out);
+
+#endif
