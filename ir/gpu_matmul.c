@@ -114,7 +114,7 @@ static int estimate_registers(const struct gpu_tile *t)
     int64_t sums = t->warp_rows * columns / GPU_WARP;
     int64_t fragments = t->multiply == MULTIPLY_f32 ? t->warp_rows + 8
                                                     : t->warp_rows / 4 + columns / 4;
-    int64_t registers = sums + fragments + 56;
+    int64_t registers = sums + fragments + 46;
     return registers > GPU_THREAD_REGISTERS ? GPU_THREAD_REGISTERS : (int)registers;
 }
 

@@ -60,15 +60,16 @@ struct gpu_product {
     struct index row, batch; /* there: of the result */
     const struct node *update; /* whose rows are stored, */
     struct index slot;         /* at this row of the state */
-    /* Not NULL: emits the left operand's copies in its own way (conv.c). */
+    /* Not NULL: the left operand is no matrix (conv.c). */
     const struct left_source *source;
     void *context;
 };
 
 /* The left operand of a convolution: pixels and taps instead of rows of a matrix. */
 struct left_source {
-    void (*declare)(struct generator *g); /* before the pipeline, at stage `first` */
-    void (*copy)(struct generator *g);    /* one stage, to `put` */
+    void (*declare)(struct generator *g); /* before the pipeline */
+    void (*copy)(struct generator *g);    /* a stage, to `put`, from step `fill` of K */
+    void (*element)(struct generator *g); /* COPY_ELEMENTS: sets `x` to element k of row `outer` */
 };
 
 #define product_of(g) ((struct gpu_product *)(g)->skeleton)

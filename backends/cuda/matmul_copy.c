@@ -57,10 +57,16 @@ static bool outer_tail(const struct gpu_product *p, const struct tile_operand *o
 
 bool any_operand(const struct gpu_product *p, bool async)
 {
-    bool any = (p->source ? true : p->left.way == COPY_ASYNC) == async;
+    bool any = (p->left.way == COPY_ASYNC) == async;
     for (int i = 0; i < p->tile.products; i++)
         any |= (p->right[i].way == COPY_ASYNC) == async;
     return any;
+}
+
+/* Whether the left operand's chunks are copied in a way of their own. */
+static bool has_source(const struct gpu_product *p)
+{
+    return p->source && p->left.way == COPY_ASYNC;
 }
 
 /* --- before the pipeline --- */
@@ -167,7 +173,7 @@ static void declare_operand(struct generator *g, struct gpu_product *p,
 void emit_copy_declarations(struct generator *g, struct gpu_product *p)
 {
     declare_columns(g, p);
-    if (p->source)
+    if (has_source(p))
         p->source->declare(g);
     else
         declare_operand(g, p, &p->left);
@@ -309,6 +315,10 @@ static void element_of_segments(struct generator *g, struct gpu_product *p,
                                 const struct tile_operand *o)
 {
     int count = o->left ? 1 : p->layout.count;
+    if (o->left && p->source) {
+        p->source->element(g);
+        return;
+    }
     if (count == 1) {
         element_statement(g, p, o, 0);
         return;
@@ -390,7 +400,7 @@ static void fetch_operand(struct generator *g, struct gpu_product *p, struct til
 
 void emit_copies(struct generator *g, struct gpu_product *p)
 {
-    if (p->source)
+    if (has_source(p))
         p->source->copy(g);
     else
         copy_operand(g, p, &p->left);
@@ -400,8 +410,7 @@ void emit_copies(struct generator *g, struct gpu_product *p)
 
 void emit_fetches(struct generator *g, struct gpu_product *p)
 {
-    if (!p->source)
-        fetch_operand(g, p, &p->left);
+    fetch_operand(g, p, &p->left);
     for (int i = 0; i < p->tile.products; i++)
         fetch_operand(g, p, &p->right[i]);
     writer_line(scope_writer(g), "fill += %lld;", (long long)p->tile.depth);
@@ -409,7 +418,7 @@ void emit_fetches(struct generator *g, struct gpu_product *p)
 
 void emit_fetched_stores(struct generator *g, struct gpu_product *p)
 {
-    if (!p->source && p->left.way != COPY_ASYNC)
+    if (p->left.way != COPY_ASYNC)
         emit_each(g, p, &p->left, store_statement);
     for (int i = 0; i < p->tile.products; i++)
         if (p->right[i].way != COPY_ASYNC)

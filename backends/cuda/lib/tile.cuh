@@ -33,6 +33,18 @@ DEVICE int inside_bytes(rt_i64 left, int chunk, int bytes)
     return left >= chunk ? 16 : left > 0 ? (int)left * bytes : 0;
 }
 
+/* Bit `row` * columns + `column`: whether that tap of a filter at (y, x) is in the image. */
+DEVICE rt_u32 taps_inside(int y, int x, int rows, int columns, int height, int width)
+{
+    rt_u32 taps = 0;
+    NO_UNROLL
+    for (int tap = rows * columns - 1; tap >= 0; tap--) {
+        int ty = y + tap / columns, tx = x + tap % columns;
+        taps = taps << 1 | (ty >= 0 && ty < height && tx >= 0 && tx < width);
+    }
+    return taps;
+}
+
 /* --- fragments of an operand whose rows run along K --- */
 
 /* Left: count x m16; `at` is row lane % 16, chunk lane / 16. */
@@ -163,14 +175,18 @@ DEVICE void store_elements(shared_t at, const float *c, int rows, int columns, i
     }
 }
 
+/* Neighbouring lanes read neighbours: every other four take their halves in the other order, so
+ * that the banks of eight lanes differ. */
 DEVICE struct f32x8 shared_load_f32x8(shared_t from)
 {
-    struct f32x4 low = shared_load_f32x4(from), high = shared_load_f32x4(from + 16);
+    int flip = thread_index() & 4;
+    struct f32x4 first = shared_load_f32x4(from + (flip ? 16 : 0));
+    struct f32x4 second = shared_load_f32x4(from + (flip ? 0 : 16));
     struct f32x8 all;
     UNROLL
     for (int i = 0; i < 4; i++) {
-        all.at[i] = low.at[i];
-        all.at[i + 4] = high.at[i];
+        all.at[i] = flip ? second.at[i] : first.at[i];
+        all.at[i + 4] = flip ? first.at[i] : second.at[i];
     }
     return all;
 }
