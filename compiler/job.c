@@ -26,19 +26,40 @@ static bool asked_has(const char *feature)
     return toolchain_target_has(asked, feature);
 }
 
-static void choose_target(struct job *job)
+static const struct target *find_target(struct job *job, const char *name)
 {
-    const char *name = job->options->cpu ? job->options->cpu : "native";
-    job->cpu = toolchain_target(job->arena, name);
-    asked = job->cpu;
-    job->pipeline.target = job->options->target ? target_find(job->options->target)
-                                                : target_native(asked_has, job->cpu->cpu);
-    if (job->options->target && (!job->pipeline.target || !job->pipeline.target->gpu))
-        fatal(GPU_UNKNOWN, job->options->target);
-    if (!job->pipeline.target)
-        fatal(TARGET_UNKNOWN, name);
-    if (!job->pipeline.target->gpu && job->pipeline.compute == DTYPE_tf32)
+    const char *cpu = job->options->cpu ? job->options->cpu : "native";
+    bool is_cpu = strcmp(name, "cpu") == 0;
+    const struct target *target =
+        is_cpu ? target_native(asked_has, job->cpu->cpu) : target_find(name);
+    if (!is_cpu && (!target || !target->gpu))
+        fatal(GPU_UNKNOWN, name);
+    if (!target)
+        fatal(TARGET_UNKNOWN, cpu);
+    if (!target->gpu && job->pipeline.compute == DTYPE_tf32)
         fatal(TF32_NEEDS_GPU);
+    return target;
+}
+
+/* The targets of a list "cpu,a100"; one that stands twice counts once. */
+static void choose_targets(struct job *job)
+{
+    ARRAY_OF(const struct target *) targets = {0};
+    const char *list = job->options->target ? job->options->target : "cpu";
+    char *copy = arena_copy(job->arena, list, strlen(list)), *name;
+    job->cpu = toolchain_target(job->arena, job->options->cpu ? job->options->cpu : "native");
+    asked = job->cpu;
+    while ((name = strsep(&copy, ","))) {
+        const struct target *target = find_target(job, name);
+        size_t i = 0;
+        while (i < targets.count && targets.items[i] != target)
+            i++;
+        if (i == targets.count)
+            array_push(job->arena, &targets, target);
+    }
+    job->targets = targets.items;
+    job->target_count = targets.count;
+    job->pipeline.target = targets.items[0];
 }
 
 static const struct setting *read_settings(struct job *job, size_t *out_count)
@@ -286,7 +307,7 @@ struct job job_open(struct arena *arena, const struct options *options)
                                                                  : DTYPE_f32;
     job.pipeline.verify = options->verify;
     job.pipeline.time = options->time;
-    choose_target(&job);
+    choose_targets(&job);
     if (is_directory(path))
         open_directory(&job, path);
     else
@@ -306,12 +327,48 @@ void job_check_output(const struct job *job, const char *path)
         fatal(FILE_WRITE, path, strerror(errno));
 }
 
-void job_run(struct job *job)
+static void start(struct job *job)
 {
     if (job->options->from && !job->from_ir)
         fatal(FROM_NEEDS_IR, job->options->from, job->options->arguments[0]);
     if (job->options->from)
         pipeline_from(job->module, job->pipeline.task, job->options->from);
+}
+
+void job_run(struct job *job)
+{
+    start(job);
     pipeline_run(job->module, &job->pipeline, job->options->after);
     job->module->target = job->pipeline.target->name;
+}
+
+/* The last pass whose result does not depend on the target. */
+static const char *last_common_pass(void)
+{
+    const char *last = "lower", *name;
+    for (int i = 0; (name = pipeline_pass_name(i)) && strcmp(name, "fuse") != 0; i++)
+        last = name;
+    return last;
+}
+
+/* IR text is exact, so a module is copied by printing and reading it. */
+struct job *job_run_all(struct job *job)
+{
+    struct job *jobs = arena_array(job->arena, struct job, job->target_count);
+    const char *text = NULL;
+    size_t length = 0;
+    start(job);
+    if (job->target_count > 1) {
+        pipeline_run(job->module, &job->pipeline, last_common_pass());
+        text = ir_print(job->module, &length);
+    }
+    for (size_t i = 0; i < job->target_count; i++) {
+        jobs[i] = *job;
+        jobs[i].pipeline.target = job->targets[i];
+        if (i > 0)
+            jobs[i].module = ir_parse(job->arena, diag_add_source(job->name, text, length));
+        pipeline_run(jobs[i].module, &jobs[i].pipeline, NULL);
+        jobs[i].module->target = job->targets[i]->name;
+    }
+    return jobs;
 }

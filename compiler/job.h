@@ -17,6 +17,8 @@ struct job {
     const struct options *options;
     struct module *module;
     struct pipeline_options pipeline;
+    const struct target *const *targets; /* of --target, in order; pipeline.target is one */
+    size_t target_count;
     const struct toolchain_target *cpu;
     const char *name;                  /* of the model, for files and messages */
     struct model_directory *directory; /* NULL unless MODEL is one */
@@ -31,7 +33,11 @@ struct job job_open(struct arena *arena, const struct options *options);
  * work is done. */
 void job_check_output(const struct job *job, const char *path);
 
-/* Runs the passes that --from and --after ask for; all if they do not. */
+/* Runs the passes that --from and --after ask for; all if they do not, for the first target. */
 void job_run(struct job *job);
+
+/* Runs all passes for every target, those before `fuse` once: job->target_count jobs in the arena,
+ * each with a module of its own; the first has that of `job`. */
+struct job *job_run_all(struct job *job);
 
 #endif

@@ -2,10 +2,12 @@
 #include "compiler/program.h"
 
 #include "backends/c/emit.h"
+#include "compiler/device_program.h"
 #include "compiler/progress.h"
 #include "compiler/tokenizer/tokenizer.h"
 #include "compiler/toolchain/output.h"
 #include "compiler/version.h"
+#include "ir/gpu.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@ enum { UNITS_MOST = 16, UNITS_A_FUNCTION = 2 };
 
 static const char *const task_names[] = {"generate", "predict", "fit"};
 
-static unsigned thread_count(const struct job *job)
+unsigned program_threads(const struct job *job)
 {
     cpu_set_t cpus;
     if (job->options->threads > 0)
@@ -53,7 +55,7 @@ static void add_tokenizer(struct job *job, struct program_facts *facts)
     facts->eos_count = blob.summary.eos_count;
 }
 
-static struct program_facts facts_of(struct job *job)
+static struct program_facts facts_of(struct job *job, bool first)
 {
     struct program_facts facts = {
         .compiler = "sinter " SINTER_VERSION,
@@ -67,7 +69,8 @@ static struct program_facts facts_of(struct job *job)
         .random_weights = job->random_weights,
         .random_seed = (uint64_t)job->options->seed,
     };
-    add_tokenizer(job, &facts);
+    if (first || job->pipeline.task == TASK_generate)
+        add_tokenizer(job, &facts);
     return facts;
 }
 
@@ -83,32 +86,84 @@ static void add_facts(struct job *job)
         module_add_fact(job->module, "model type", model_directory_type(job->directory));
 }
 
-static struct emit_result emit(struct job *job)
+/* --- units --- */
+
+struct units {
+    struct arena *arena;
+    ARRAY_OF(struct toolchain_source) list;
+};
+
+static void add_unit(struct units *units, const char *text, size_t length)
 {
-    add_facts(job);
-    struct emit_options options = {.facts = facts_of(job), .target = job->pipeline.target};
+    const char *name = arena_printf(units->arena, "unit%zu.c", units->list.count);
+    struct toolchain_source source = {name, text, length};
+    array_push(units->arena, &units->list, source);
+}
+
+static void add_cpu(struct job *job, const struct program_facts *facts, struct units *units)
+{
+    struct emit_options options = {.facts = *facts, .target = job->pipeline.target};
     /* Not by the number of threads: the program's bytes must not depend on it. */
-    size_t units = job->module->functions.count * UNITS_A_FUNCTION;
-    options.units = job->options->emit ? 1 : units > UNITS_MOST ? UNITS_MOST : (int)units;
+    size_t count = job->module->functions.count * UNITS_A_FUNCTION;
+    options.units = job->options->emit ? 1 : count > UNITS_MOST ? UNITS_MOST : (int)count;
     progress_begin("emitting C");
     struct emit_result result = backend_c_emit(job->module, &options);
     progress_end();
-    return result;
+    for (int i = 0; i < result.count; i++)
+        add_unit(units, result.units[i].text, result.units[i].length);
+    if (job->options->emit)
+        output_write(job->options->emit, result.units[0].text, result.units[0].length, 0666);
 }
 
-struct object *program_compile(struct job *job, const char *path, size_t *out_count)
+static void add_gpu(struct job *job, const struct program_facts *facts, const char *path, bool ptx,
+                    struct units *units)
 {
-    struct emit_result result = emit(job);
-    size_t count = (size_t)result.count;
-    struct toolchain_source *sources = arena_array(job->arena, struct toolchain_source, count);
-    struct object *objects = arena_array(job->arena, struct object, count);
-    for (size_t i = 0; i < count; i++)
-        sources[i] = (struct toolchain_source){arena_printf(job->arena, "unit%zu.c", i),
-                                               result.units[i].text, result.units[i].length};
-    if (job->options->emit)
-        output_write(job->options->emit, sources[0].text, sources[0].length, 0666);
+    struct device_program program = device_compile(job, path, program_threads(job), ptx);
+    for (int i = 0; i < program.emitted.kernel_count; i++)
+        if (program.lint[i])
+            warn(KERNEL_SPILLS, program.emitted.kernels[i].name, job->pipeline.target->name,
+                 program.lint[i]);
+    struct str text = device_unit(job, &program, facts);
+    add_unit(units, text.text, text.length);
+}
+
+/* PTX of the oldest architecture serves all later ones; one copy of it is enough. */
+static bool wants_ptx(const struct job *jobs, size_t count, size_t number)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct gpu *gpu = jobs[i].pipeline.target->gpu;
+        if (gpu && strcmp(gpu->architecture, "sm_80") == 0)
+            return i == number;
+    }
+    return false;
+}
+
+static struct units make_units(struct job *jobs, size_t count, const char *path)
+{
+    struct units units = {.arena = jobs->arena};
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = &jobs[i];
+        struct program_facts facts = facts_of(job, i == 0);
+        facts.number = (int)i;
+        facts.more = i + 1 < count;
+        add_facts(job);
+        if (job->pipeline.target->gpu)
+            add_gpu(job, &facts, path, wants_ptx(jobs, count, i), &units);
+        else
+            add_cpu(job, &facts, &units);
+    }
+    return units;
+}
+
+struct object *program_compile(struct job *jobs, size_t job_count, const char *path,
+                               size_t *out_count)
+{
+    struct units units = make_units(jobs, job_count, path);
+    size_t count = units.list.count;
+    struct object *objects = arena_array(jobs->arena, struct object, count);
     progress_begin("compiling kernels");
-    toolchain_compile_all(sources, count, job->cpu, thread_count(job), path, objects);
+    toolchain_compile_all(units.list.items, count, jobs->cpu, program_threads(jobs), path,
+                          objects);
     progress_end();
     *out_count = count;
     return objects;

@@ -5,10 +5,15 @@
 #include "compiler/job.h"
 
 /*
- * Emits the job's module, planned before, and compiles it on options->threads threads. `path` is
- * the program to be made: a source that Clang refuses is kept beside it. The objects (malloc'd
- * array in the arena, contents freed by toolchain_free_objects) define rt_program.
+ * Emits the modules of jobs for one or several targets, planned before, and compiles them on
+ * options->threads threads. `path` is the program to be made: a source that a compiler refuses is
+ * kept beside it. The objects (malloc'd array in the arena, contents freed by
+ * toolchain_free_objects) define rt_program, which is that of jobs[0].
  */
-struct object *program_compile(struct job *job, const char *path, size_t *out_count);
+struct object *program_compile(struct job *jobs, size_t job_count, const char *path,
+                               size_t *out_count);
+
+/* How many threads or processes compile. */
+unsigned program_threads(const struct job *job);
 
 #endif

@@ -62,7 +62,7 @@ struct compiled compiled_open(const char *const *words, int count, bool samplers
         leave_out_samplers(c.job.module);
     }
     job_run(&c.job);
-    c.objects = program_compile(&c.job, "compiled", &c.object_count);
+    c.objects = program_compile(&c.job, 1, "compiled", &c.object_count);
     load(&c);
     return c;
 }

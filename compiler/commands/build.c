@@ -3,6 +3,7 @@
 #include "compiler/job.h"
 #include "compiler/program.h"
 #include "compiler/progress.h"
+#include "ir/base/str.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +28,12 @@ static void say(const struct job *job, const char *path)
 {
     struct stat facts;
     long long bytes = stat(path, &facts) == 0 ? (long long)facts.st_size : 0;
+    struct str targets = str_create(job->arena);
+    for (size_t i = 0; i < job->target_count; i++)
+        str_printf(&targets, "%s%s", i ? " and " : "",
+                   job->targets[i]->gpu ? job->targets[i]->name : job->cpu->cpu);
     fprintf(stderr, "%s: %lld kB, for %s, %s, weights %s\n", path, (bytes + 999) / 1000,
-            job->cpu->cpu, dtype_name(job->pipeline.compute),
+            targets.text, dtype_name(job->pipeline.compute),
             job->random_weights ? "random"
             : job->directory    ? job->directory->weights
                                 : "none");
@@ -41,10 +46,10 @@ int command_build(const struct options *options)
     struct job job = job_open(arena, options);
     const char *path = output_path(&job);
     progress_begin("optimising");
-    job_run(&job);
+    struct job *jobs = job_run_all(&job);
     progress_end();
     size_t count;
-    struct object *objects = program_compile(&job, path, &count);
+    struct object *objects = program_compile(jobs, job.target_count, path, &count);
     progress_begin("linking");
     if (options->lib) {
         toolchain_link_shared(objects, count, path);

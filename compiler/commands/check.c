@@ -56,7 +56,7 @@ static int check_job(const struct options *options)
     struct object *objects;
     size_t count, result_count, bad = 0;
     job_run(&job);
-    objects = program_compile(&job, "sinter-check", &count);
+    objects = program_compile(&job, 1, "sinter-check", &count);
     struct check_result *results = check_kernels(job.module, objects, count, options->samples,
                                                  (uint64_t)options->seed, &result_count);
     toolchain_free_objects(objects, count);

@@ -11,6 +11,30 @@
 #ifndef SINTER_CUDA_CORE
 #define SINTER_CUDA_CORE
 
+/* NVRTC knows the compilers' builtins by their names in C. */
+#ifdef __CUDACC_RTC__
+#define __builtin_inff() f32_of_bits(0x7f800000u)
+#define __builtin_nanf(text) f32_of_bits(0x7fc00000u)
+#define __builtin_nan(text) ((double)f32_of_bits(0x7fc00000u))
+#define __builtin_fabsf fabsf
+#define __builtin_sqrtf sqrtf
+#define __builtin_floorf floorf
+#define __builtin_rintf rintf
+#define __builtin_copysignf copysignf
+#define __builtin_fmaf fmaf
+#define __builtin_fabs fabs
+#define __builtin_sqrt sqrt
+#define __builtin_floor floor
+#define __builtin_rint rint
+#define __builtin_exp exp
+#define __builtin_log log
+#define __builtin_sin sin
+#define __builtin_cos cos
+#define __builtin_tanh tanh
+#define __builtin_erf erf
+#define __builtin_pow pow
+#endif
+
 typedef unsigned char rt_u8;
 typedef unsigned short rt_u16;
 typedef int rt_i32;
@@ -44,8 +68,12 @@ typedef struct {
 /* A byte address in the shared memory of the block. */
 typedef rt_u32 shared_t;
 
-#define m_infinity __builtin_inff()
+#define m_infinity f32_of_bits(0x7f800000u)
 #define m_last 2147483647.0f /* after every index */
+
+#ifndef SINTER_EMULATED
+#define __builtin_fmaf fmaf
+#endif
 
 #ifdef SINTER_EMULATED
 

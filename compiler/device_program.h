@@ -1,0 +1,27 @@
+/* From a module planned for a GPU to the unit of C text that holds its program: kernels are
+ * emitted, compiled by NVRTC, examined, and embedded with the tables. */
+#ifndef SINTER_DEVICE_PROGRAM_H
+#define SINTER_DEVICE_PROGRAM_H
+
+#include "backends/cuda/emit.h"
+#include "compiler/job.h"
+#include "compiler/toolchain/nvrtc.h"
+
+struct device_program {
+    struct cuda_emit_result emitted;
+    struct device_code *code;   /* of each kernel */
+    const char *const *lint;    /* of each kernel: why it is not as planned; NULL if it is */
+};
+
+/*
+ * Emits and compiles the kernels of a job for a GPU with up to `threads` workers; with PTX if
+ * `ptx`. `path` as for nvrtc_compile.
+ */
+struct device_program device_compile(struct job *job, const char *path, unsigned threads,
+                                     bool ptx);
+
+/* The program's unit: types, images, tables. It includes nothing. */
+struct str device_unit(struct job *job, const struct device_program *program,
+                       const struct program_facts *facts);
+
+#endif
