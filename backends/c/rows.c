@@ -8,24 +8,12 @@
  * Reductions that depend on others run in later passes over the row; the last pass stores.
  */
 #include "backends/c/skeletons.h"
+#include "backends/element/reductions.h"
 
-#include <string.h>
-
-enum { KEPT, REDUCED, REDUCTIONS = 32, COLUMN_BLOCK = 64 };
-
-struct reduction {
-    const struct node *node;
-    int level;
-    const char *parts[4]; /* arrays of accumulators */
-    const char *result;   /* row: a name; columns: an array */
-    const char *type;     /* of the accumulators */
-    bool done;
-};
+enum { COLUMN_BLOCK = 64 };
 
 struct rows {
-    struct reduction reductions[REDUCTIONS];
-    int count, levels;
-    struct type domain;
+    struct reductions reductions;
     bool columns;   /* the last axis is kept */
     int64_t lanes;  /* accumulators of a row reduction */
     int last_kept;  /* columns: the variable of the column */
@@ -34,112 +22,21 @@ struct rows {
     int level;      /* of the pass that runs */
 };
 
-/* --- levels --- */
-
-static int level_of(struct generator *g, struct rows *rows, const struct value *value);
-
-static int level_of_node(struct generator *g, struct rows *rows, const struct node *node)
-{
-    int level = 0;
-    for (int k = 0; k < node->operand_count; k++) {
-        int below = level_of(g, rows, node->operands[k]);
-        level = below > level ? below : level;
-    }
-    return level;
-}
-
-/* The number of passes that must have run before the value can be computed. */
-static int level_of(struct generator *g, struct rows *rows, const struct value *value)
-{
-    if (is_loaded(g, value))
-        return 0;
-    for (int i = 0; i < rows->count; i++)
-        if (rows->reductions[i].node == value->node)
-            return rows->reductions[i].level + 1;
-    return level_of_node(g, rows, value->node);
-}
-
-static void find_reductions(struct generator *g, struct rows *rows)
-{
-    struct node_list nodes = kernel_nodes(g);
-    rows->count = rows->levels = 0;
-    for (int i = 0; i < nodes.count; i++) {
-        const struct node *node = nodes.items[i];
-        if (op_info(node->op)->kind != KIND_RED)
-            continue;
-        if (rows->count == REDUCTIONS)
-            fatal(INTERNAL, "a kernel has too many reductions", g->kernel->name);
-        bool wide = !dtype_is_float(node->operands[0]->type.dtype) ||
-                    node->operands[0]->type.dtype == DTYPE_f64;
-        struct reduction *r = &rows->reductions[rows->count];
-        *r = (struct reduction){.node = node, .type = wide ? "double" : "float"};
-        r->level = level_of_node(g, rows, node);
-        rows->levels = r->level + 1 > rows->levels ? r->level + 1 : rows->levels;
-        rows->domain = node->operands[0]->type;
-        rows->count++;
-    }
-    if (rows->count == 0)
-        fatal(INTERNAL, "a rows kernel has no reduction", g->kernel->name);
-}
-
-static bool is_reduced(const struct rows *rows, int axis)
-{
-    int count;
-    const int64_t *axes = node_list(rows->reductions[0].node, axes, &count);
-    for (int i = 0; i < count; i++)
-        if (axes[i] == axis)
-            return true;
-    return false;
-}
-
-/* Neighbouring axes of one role become one variable. */
 static void prepare(struct generator *g)
 {
     struct rows *rows = g->skeleton;
-    int64_t extent = 1;
-    int role = -1;
-    for (int k = 0; k < rows->domain.rank; k++) {
-        int this = is_reduced(rows, k) ? REDUCED : KEPT;
-        if (rows->domain.dims[k] == 1)
-            continue;
-        if (role >= 0 && this != role) {
-            variable_add(g, extent, role, true);
-            extent = 1;
-        }
-        role = this;
-        extent *= rows->domain.dims[k];
-    }
-    if (role >= 0)
-        variable_add(g, extent, role, true);
-    else
-        variable_add(g, 1, REDUCED, false);
-}
-
-/* --- what reductions give --- */
-
-static struct reduction *reduction_of(struct rows *rows, const struct value *value)
-{
-    for (int i = 0; i < rows->count; i++)
-        if (rows->reductions[i].node == value->node)
-            return &rows->reductions[i];
-    return NULL;
+    reductions_variables(g, &rows->reductions);
 }
 
 static bool provide(struct generator *g, const struct value *value, struct index index,
                     struct element *out_element)
 {
     struct rows *rows = g->skeleton;
-    struct reduction *r = reduction_of(rows, value);
+    struct reduction *r = reductions_of(&rows->reductions, value);
     if (!r)
         return false;
-    /* With one row, or rows of one element, every index names the row that is at hand. */
-    int64_t count = type_elements(&value->type);
-    bool only = count == 1 || count == type_elements(&value->node->operands[0]->type);
+    reductions_check_row(g, r, value, index);
     struct index here = linear_index(g, KEPT);
-    if (!only && !index_equal(&here, &index) && !g->space.split.wanted)
-        fatal(INTERNAL, "a reduction is used at another row than its own", value->name);
-    if (!r->done)
-        fatal(INTERNAL, "a reduction is used before it is computed", value->name);
     if (!rows->columns)
         *out_element = (struct element){r->result, 1};
     else
@@ -150,81 +47,49 @@ static bool provide(struct generator *g, const struct value *value, struct index
 
 /* --- accumulators --- */
 
-static const char *accumulator_suffix(const struct reduction *r)
+/* The accumulators number `left`. */
+static void accumulators(struct generator *g, const struct reduction *r, const char *left,
+                         const char *out_p[4])
 {
-    return strcmp(r->type, "double") == 0 ? "f64" : "f32";
+    for (int k = 0; k < 4; k++)
+        out_p[k] = k < r->parts ? arena_printf(g->arena, "%s[%s]", r->names[k], left) : "0";
 }
 
-/* p[l] = combine(p[l], q) for all parts, through temporaries since each part reads all. */
-static void emit_combine(struct generator *g, const struct reduction *r, const char *left,
-                         const char *const q[4])
-{
-    const struct op_info *info = op_info(r->node->op);
-    const char *p[4] = {"0", "0", "0", "0"};
-    for (int k = 0; k < info->parts; k++)
-        p[k] = element_new(g, r->type, g->depth, "%s[%s]", r->parts[k], left).text;
-    struct emit_names names = {.p = p, .q = q, .suffix = accumulator_suffix(r)};
-    for (int k = 0; k < info->parts; k++)
-        writer_line(scope_writer(g), "%s[%s] = %s;", r->parts[k], left,
-                    emit_expression(g->arena, emit_component(g->arena, info->combine, k), &names));
-}
-
-/* The element at the open variables goes into accumulator `left`. */
-static void accumulate(struct generator *g, const struct reduction *r, const char *left)
-{
-    const struct op_info *info = op_info(r->node->op);
-    struct element element = value_at(g, r->node->operands[0], linear_index(g, -1));
-    struct index flat = linear_index(g, REDUCED);
-    const char *operands[4] = {element.text, "0", "0", "0"};
-    const char *q[4] = {"0", "0", "0", "0"};
-    struct emit_names names = {
-        .operands = operands,
-        .index = arena_printf(g->arena, "(%s)(%s)", r->type, index_text(&g->space, &flat)),
-        .suffix = accumulator_suffix(r)};
-    for (int k = 0; k < info->parts; k++) {
-        const char *text = emit_component(g->arena, info->lift, k);
-        const char *lifted = emit_expression(g->arena, text, &names);
-        q[k] = element_new(g, r->type, g->depth, "%s", lifted).text;
-    }
-    emit_combine(g, r, left, q);
-}
-
+/* The elements at the open variables go into accumulators `l`. */
 static void accumulate_level(struct generator *g)
 {
     struct rows *rows = g->skeleton;
-    for (int i = 0; i < rows->count; i++)
-        if (rows->reductions[i].level == rows->level)
-            accumulate(g, &rows->reductions[i], "l");
+    for (int i = 0; i < rows->reductions.count; i++) {
+        const struct reduction *r = &rows->reductions.items[i];
+        const char *p[4], *q[4];
+        if (r->level != rows->level)
+            continue;
+        reduction_lift(g, r, q);
+        accumulators(g, r, "l", p);
+        reduction_combine(g, r, p, p, q);
+    }
 }
 
 static void declare(struct generator *g, struct rows *rows, int number, int64_t width)
 {
-    struct reduction *r = &rows->reductions[number];
-    const struct op_info *info = op_info(r->node->op);
+    struct reduction *r = &rows->reductions.items[number];
     struct writer *w = scope_writer(g);
-    for (int k = 0; k < info->parts; k++) {
-        r->parts[k] = arena_printf(g->arena, "r%d_%d", number, k);
-        writer_line(w, "%s %s[%lld];", r->type, r->parts[k], (long long)width);
+    for (int k = 0; k < r->parts; k++) {
+        r->names[k] = arena_printf(g->arena, "r%d_%d", number, k);
+        writer_line(w, "%s %s[%lld];", r->type, r->names[k], (long long)width);
     }
     writer_open(w, "for (rt_i64 l = 0; l < %lld; l++) {", (long long)width);
-    for (int k = 0; k < info->parts; k++)
-        writer_line(w, "%s[l] = %s;", r->parts[k], emit_component(g->arena, info->identity, k));
+    for (int k = 0; k < r->parts; k++)
+        writer_line(w, "%s[l] = %s;", r->names[k], reduction_identity(g, r, k));
     writer_close(w, "}");
 }
 
 /* finish(p) at accumulator `left`, rounded to the result's type. */
 static const char *finish_text(struct generator *g, const struct reduction *r, const char *left)
 {
-    const struct op_info *info = op_info(r->node->op);
-    const char *p[4] = {"0", "0", "0", "0"};
-    for (int k = 0; k < info->parts; k++)
-        p[k] = arena_printf(g->arena, "%s[%s]", r->parts[k], left);
-    struct emit_names names = {.p = p, .suffix = accumulator_suffix(r)};
-    enum dtype to = r->node->results[0].type.dtype;
-    const char *text = emit_expression(g->arena, info->finish, &names);
-    if (!dtype_is_float(to))
-        return arena_printf(g->arena, "(%s)(%s)", emit_compute_type(to), text);
-    return round_text(g->arena, to, text);
+    const char *p[4];
+    accumulators(g, r, left, p);
+    return reduction_finish(g, r, p);
 }
 
 /* --- rows: the last axis is reduced --- */
@@ -277,12 +142,13 @@ static void emit_reduced(struct generator *g, int variable)
 static void emit_tree(struct generator *g, struct reduction *r, int64_t lanes)
 {
     if (lanes > 1) {
-        const char *q[4] = {"0", "0", "0", "0"};
+        const char *p[4], *q[4] = {"0", "0", "0", "0"};
         scope_open(g);
         scope_open(g);
-        for (int k = 0; k < op_info(r->node->op)->parts; k++)
-            q[k] = element_new(g, r->type, g->depth, "%s[l + h]", r->parts[k]).text;
-        emit_combine(g, r, "l", q);
+        for (int k = 0; k < r->parts; k++)
+            q[k] = element_new(g, r->type, g->depth, "%s[l + h]", r->names[k]).text;
+        accumulators(g, r, "l", p);
+        reduction_combine(g, r, p, p, q);
         scope_close(g, "for (rt_i64 l = 0; l < h; l++)");
         scope_close(g, "for (rt_i64 h = %lld; h > 0; h /= 2)", (long long)lanes / 2);
     }
@@ -294,53 +160,27 @@ static void emit_tree(struct generator *g, struct reduction *r, int64_t lanes)
 
 static void emit_row_pass(struct generator *g, struct rows *rows)
 {
-    for (int i = 0; i < rows->count; i++)
-        if (rows->reductions[i].level == rows->level)
+    for (int i = 0; i < rows->reductions.count; i++)
+        if (rows->reductions.items[i].level == rows->level)
             declare(g, rows, i, rows->lanes);
     emit_reduced(g, 0);
-    for (int i = 0; i < rows->count; i++)
-        if (rows->reductions[i].level == rows->level)
-            emit_tree(g, &rows->reductions[i], rows->lanes);
+    for (int i = 0; i < rows->reductions.count; i++)
+        if (rows->reductions.items[i].level == rows->level)
+            emit_tree(g, &rows->reductions.items[i], rows->lanes);
 }
 
 /* --- storing --- */
 
-static bool is_full(const struct rows *rows, const struct value *value)
-{
-    return type_elements(&value->type) == type_elements(&rows->domain);
-}
-
 static void store_full(struct generator *g)
 {
     struct rows *rows = g->skeleton;
-    struct value_list outs = kernel_live_outs(g);
-    struct index index = linear_index(g, -1);
-    struct element *elements = arena_array(g->arena, struct element, (size_t)outs.count + 1);
-    for (int i = 0; i < outs.count; i++)
-        if (is_full(rows, outs.items[i]))
-            elements[i] = value_at(g, outs.items[i], index);
-    for (int i = 0; i < outs.count; i++)
-        if (is_full(rows, outs.items[i]))
-            value_store(g, outs.items[i], index, elements[i]);
+    reductions_store(g, &rows->reductions, true);
 }
 
 static void store_reduced(struct generator *g)
 {
     struct rows *rows = g->skeleton;
-    struct value_list outs = kernel_live_outs(g);
-    struct index index = linear_index(g, KEPT);
-    for (int i = 0; i < outs.count; i++)
-        if (!is_full(rows, outs.items[i]))
-            value_store(g, outs.items[i], index, value_at(g, outs.items[i], index));
-}
-
-static bool has_outs(struct generator *g, bool full)
-{
-    struct value_list outs = kernel_live_outs(g);
-    for (int i = 0; i < outs.count; i++)
-        if (is_full(g->skeleton, outs.items[i]) == full)
-            return true;
-    return false;
+    reductions_store(g, &rows->reductions, false);
 }
 
 /* Loops over the reduced variables around `body`; with columns, `l` runs inside of them. */
@@ -398,11 +238,11 @@ static void attempt_rows(struct generator *g)
     emit_share(g, kept_extent(g, -1));
     scope_open(g);
     open_kept(g, "row", -1);
-    for (rows->level = 0; rows->level < rows->levels; rows->level++)
+    for (rows->level = 0; rows->level < rows->reductions.levels; rows->level++)
         emit_row_pass(g, rows);
-    if (has_outs(g, false))
+    if (reductions_has_outs(g, &rows->reductions, false))
         store_reduced(g);
-    if (has_outs(g, true))
+    if (reductions_has_outs(g, &rows->reductions, true))
         emit_last_pass(g, 0);
     scope_close(g, "for (rt_i64 row = first; row < last; row++)");
 }
@@ -426,8 +266,8 @@ static void emit_columns(struct generator *g, void (*body)(struct generator *g))
 static void finish_level(struct generator *g)
 {
     struct rows *rows = g->skeleton;
-    for (int i = 0; i < rows->count; i++) {
-        struct reduction *r = &rows->reductions[i];
+    for (int i = 0; i < rows->reductions.count; i++) {
+        struct reduction *r = &rows->reductions.items[i];
         if (r->level != rows->level)
             continue;
         writer_line(scope_writer(g), "%s[l] = %s;", r->result, finish_text(g, r, "l"));
@@ -454,8 +294,8 @@ static void emit_column_reduced(struct generator *g, int variable,
 
 static void emit_column_pass(struct generator *g, struct rows *rows)
 {
-    for (int i = 0; i < rows->count; i++) {
-        struct reduction *r = &rows->reductions[i];
+    for (int i = 0; i < rows->reductions.count; i++) {
+        struct reduction *r = &rows->reductions.items[i];
         if (r->level != rows->level)
             continue;
         declare(g, rows, i, rows->block);
@@ -488,11 +328,11 @@ static void attempt_columns(struct generator *g)
     writer_line(w, "const rt_i64 outer = block / %lld;", (long long)per_row);
     open_kept(g, "outer", column);
     g->variables[column].atom = -1;
-    for (rows->level = 0; rows->level < rows->levels; rows->level++)
+    for (rows->level = 0; rows->level < rows->reductions.levels; rows->level++)
         emit_column_pass(g, rows);
-    if (has_outs(g, false))
+    if (reductions_has_outs(g, &rows->reductions, false))
         emit_columns(g, store_reduced);
-    if (has_outs(g, true))
+    if (reductions_has_outs(g, &rows->reductions, true))
         emit_column_reduced(g, 0, store_full);
     scope_close(g, "for (rt_i64 block = first; block < last; block++)");
 }
@@ -502,8 +342,8 @@ static void attempt(struct generator *g)
     struct rows *rows = g->skeleton;
     for (int v = 0; v < g->variable_count; v++)
         g->variables[v].atom = -1;
-    for (int i = 0; i < rows->count; i++)
-        rows->reductions[i].done = false;
+    for (int i = 0; i < rows->reductions.count; i++)
+        rows->reductions.items[i].done = false;
     rows->columns = g->variables[g->variable_count - 1].role == KEPT;
     if (rows->columns)
         attempt_columns(g);
@@ -516,6 +356,6 @@ void emit_rows(struct generator *g)
     struct rows *rows = arena_new(g->arena, struct rows);
     g->skeleton = rows;
     g->provide = provide;
-    find_reductions(g, rows);
+    reductions_find(g, &rows->reductions);
     emit_attempts(g, prepare, attempt);
 }

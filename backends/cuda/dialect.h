@@ -19,6 +19,26 @@ struct cuda_lanes {
     struct str stores; /* lines that follow the loop */
 };
 
+/*
+ * Loads that stay in registers, for kernels that go over their elements several times in the
+ * same unrolled nest: the first one fills an array of the thread, later ones read it.
+ */
+struct cuda_kept {
+    const struct value *value;
+    const char *place; /* index as text, with or without the lane */
+    const char *name;  /* of the array */
+};
+
+struct cuda_keep {
+    bool on;
+    int scope;        /* where the arrays are declared */
+    int depth;        /* of the scope of a unit: what does not depend on it is no business of ours */
+    const char *step; /* number of the unit of the thread; NULL: it has only one */
+    int64_t steps;
+    int64_t left;     /* registers that may still be taken */
+    ARRAY_OF(struct cuda_kept) kept;
+};
+
 /* Index arithmetic in int, and in rt_i64 for kernels with a tensor of 2^31 elements or more. */
 extern const struct dialect dialect_cuda, dialect_cuda_wide;
 

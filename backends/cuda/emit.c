@@ -122,7 +122,12 @@ struct cuda_emit_result backend_cuda_emit(struct module *planned,
                          .texts = map_create(planned->arena),
                          .names = map_create(planned->arena)};
     struct str prelude = str_create(e.arena), emulated = str_create(e.arena);
-    str_printf(&prelude, "/* Made by sinter for %s. */\n", options->target->name);
+    str_printf(&prelude,
+               "/* Made by sinter for %s. */\n"
+               "/* Not all indices of a kernel are needed. */\n"
+               "#ifdef __CUDACC__\n#pragma nv_diag_suppress 177\n#else\n"
+               "#pragma GCC diagnostic ignored \"-Wunused-variable\"\n#endif\n",
+               options->target->name);
     for (size_t i = 0; i < cuda_library_file_count; i++)
         emit_library(&prelude, &cuda_library_files[i]);
     size_t functions = planned->functions.count;

@@ -12,6 +12,7 @@
 struct cuda_generator {
     struct generator generator; /* first: see cuda_of */
     struct cuda_lanes lanes;
+    struct cuda_keep keep;
     int64_t blocks, threads;    /* attributes tiles and threads, at least 1 */
     int64_t shared;  /* bytes: attribute shared; a skeleton may ask for more */
     int mma_count;   /* -1 until a skeleton knows; loop, rows and the like: 0 */

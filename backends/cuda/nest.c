@@ -10,6 +10,19 @@ struct digit {
     bool guarded;       /* it may run beyond the variable's extent */
 };
 
+static bool takes_part(const struct generator *g, const struct nest *nest, int v)
+{
+    return v >= nest->from && (nest->only == 0 || g->variables[v].role == nest->only - 1);
+}
+
+static int last_variable(const struct generator *g, const struct nest *nest)
+{
+    int last = g->variable_count - 1;
+    while (last >= 0 && !takes_part(g, nest, last))
+        last--;
+    return last;
+}
+
 static const struct nest_window *window_of(const struct nest *nest, int role)
 {
     for (int i = 0; i < nest->window_count; i++)
@@ -18,15 +31,19 @@ static const struct nest_window *window_of(const struct nest *nest, int role)
     return NULL;
 }
 
-/* The largest number of lanes that the last variable can have. */
-static int64_t lane_count(const struct generator *g, const struct nest *nest)
+int64_t nest_lane_count(const struct generator *g, int variable, int64_t vector)
 {
-    int last = g->variable_count - 1;
-    if (last < nest->from)
-        return 1;
-    int64_t lanes = nest->vector > 1 ? nest->vector : 1;
-    const struct nest_window *window = window_of(nest, g->variables[last].role);
-    while (lanes > 1 && (g->extents[last] % lanes != 0 || (window && window->extent % lanes != 0)))
+    int64_t lanes = vector > 1 && variable >= 0 ? vector : 1;
+    while (lanes > 1 && g->extents[variable] % lanes != 0)
+        lanes /= 2;
+    return lanes;
+}
+
+static int64_t lane_count(const struct generator *g, const struct nest *nest, int last)
+{
+    int64_t lanes = nest_lane_count(g, last, nest->vector);
+    const struct nest_window *window = last < 0 ? NULL : window_of(nest, g->variables[last].role);
+    while (lanes > 1 && window && window->extent % lanes != 0)
         lanes /= 2;
     return lanes;
 }
@@ -48,17 +65,20 @@ static struct digit digit_of(struct generator *g, const struct nest *nest, int v
     return digit;
 }
 
-/* Opens the variables from..to-1 as digits of `unit`, with the guards of windows. */
-static bool open_digits(struct generator *g, const struct nest *nest, int to, const char *unit)
+/* Lines that name the digits of `unit`; the guards of windows as text. */
+static const char *name_digits(struct generator *g, const struct nest *nest, int to,
+                               int64_t units)
 {
     struct str guard = str_create(g->arena);
     int64_t inner = 1;
     for (int v = to - 1; v >= nest->from; v--) {
+        if (!takes_part(g, nest, v))
+            continue;
         struct digit digit = digit_of(g, nest, v);
-        const char *text = unit;
+        const char *text = "unit";
         if (inner > 1)
-            text = arena_printf(g->arena, "%s / %lld", text, (long long)inner);
-        if (v > nest->from)
+            text = arena_printf(g->arena, "unit / %lld", (long long)inner);
+        if (inner * digit.extent < units)
             text = arena_printf(g->arena, "%s %% %lld", text, (long long)digit.extent);
         if (digit.origin)
             text = arena_printf(g->arena, "%s + %s", digit.origin, text);
@@ -69,22 +89,23 @@ static bool open_digits(struct generator *g, const struct nest *nest, int to, co
                        (long long)g->extents[v]);
         inner *= digit.extent;
     }
-    if (guard.length)
-        scope_open_conditional(g, g->depth);
-    for (int v = nest->from; v < to; v++)
-        variable_open(g, v, arena_printf(g->arena, "v%d", v), 0, g->extents[v] - 1);
-    if (guard.length)
-        writer_line(&g->scopes[g->depth - 1].writer, "if (%s)", guard.text);
-    return guard.length > 0;
+    return guard.length ? guard.text : NULL;
 }
 
-static void emit_lanes(struct generator *g, int64_t lanes, void (*body)(struct generator *g))
+static void open_variables(struct generator *g, const struct nest *nest, int to)
+{
+    for (int v = nest->from; v < to; v++)
+        if (takes_part(g, nest, v))
+            variable_open(g, v, arena_printf(g->arena, "v%d", v), 0, g->extents[v] - 1);
+}
+
+void nest_lanes(struct generator *g, int variable, void (*body)(struct generator *g))
 {
     struct cuda_lanes *state = &cuda_of(g)->lanes;
-    int last = g->variable_count - 1;
-    const char *name = arena_printf(g->arena, "v%d", last);
+    int64_t lanes = g->extents[variable];
+    const char *name = arena_printf(g->arena, "v%d", variable);
     scope_open(g);
-    struct index lane = variable_open(g, last, name, 0, lanes - 1);
+    struct index lane = variable_open(g, variable, name, 0, lanes - 1);
     *state = (struct cuda_lanes){lane.terms[0].atom, lanes, g->depth, str_create(g->arena)};
     body(g);
     struct writer *outer = &g->scopes[g->depth - 1].writer;
@@ -94,23 +115,48 @@ static void emit_lanes(struct generator *g, int64_t lanes, void (*body)(struct g
     state->atom = -1;
 }
 
-static void emit_unit(struct generator *g, const struct nest *nest, int64_t lanes,
-                      void (*body)(struct generator *g))
+void nest_ask_lanes(struct generator *g, int variable, int64_t lanes)
 {
-    int to = g->variable_count - (lanes > 1);
-    bool guarded = open_digits(g, nest, to, "unit");
-    if (lanes > 1)
-        emit_lanes(g, lanes, body);
+    if (!g->space.split.wanted)
+        g->space.split = (struct split){.wanted = true, .variable = variable, .inner = lanes};
+}
+
+struct inside {
+    const struct nest *nest;
+    int last;
+    bool lanes; /* the last variable is that of the lanes */
+    void (*body)(struct generator *g);
+};
+
+static void emit_body(struct generator *g, const struct inside *inside)
+{
+    const char *condition = inside->nest->condition ? inside->nest->condition(g) : NULL;
+    if (condition)
+        scope_open_conditional(g, g->depth);
+    if (inside->lanes)
+        nest_lanes(g, inside->last, inside->body);
     else
-        body(g);
-    if (guarded)
-        scope_close_bare(g);
+        inside->body(g);
+    if (condition)
+        scope_close(g, "if (%s)", condition);
+}
+
+static void emit_unit(struct generator *g, const struct inside *inside)
+{
+    int to = inside->lanes ? inside->last : inside->last + 1;
+    const char *guard = name_digits(g, inside->nest, to, inside->nest->units);
+    if (guard)
+        scope_open_conditional(g, g->depth);
+    open_variables(g, inside->nest, to);
+    emit_body(g, inside);
+    if (guard)
+        scope_close(g, "if (%s)", guard);
 }
 
 /* One unit of each thread, or all of them in a row. */
-static void emit_units(struct generator *g, const struct nest *nest, int64_t lanes,
-                       void (*body)(struct generator *g))
+static void emit_units(struct generator *g, const struct inside *inside)
 {
+    const struct nest *nest = inside->nest;
     int64_t each = (nest->units + nest->threads - 1) / nest->threads;
     bool ragged = nest->units % nest->threads != 0, one = each == 1;
     const char *type = g->dialect->index_type;
@@ -120,13 +166,11 @@ static void emit_units(struct generator *g, const struct nest *nest, int64_t lan
     else
         writer_line(scope_writer(g), "const %s unit = %s + step * %lld;", type, nest->thread,
                     (long long)nest->threads);
-    if (ragged) {
+    if (ragged)
         scope_open_conditional(g, g->depth);
-        emit_unit(g, nest, lanes, body);
+    emit_unit(g, inside);
+    if (ragged)
         scope_close(g, "if (unit < %lld)", (long long)nest->units);
-    } else {
-        emit_unit(g, nest, lanes, body);
-    }
     if (one) {
         scope_close_bare(g);
         return;
@@ -135,28 +179,32 @@ static void emit_units(struct generator *g, const struct nest *nest, int64_t lan
     scope_close(g, "for (int step = 0; step < %lld; step++)", (long long)each);
 }
 
+static void emit_strided(struct generator *g, const struct inside *inside)
+{
+    const struct nest *nest = inside->nest;
+    scope_open(g);
+    emit_unit(g, inside);
+    writer_line(&g->scopes[g->depth - 1].writer, "NO_UNROLL");
+    scope_close(g, "for (%s unit = %s; unit < %lld; unit += %lld)", g->dialect->index_type,
+                nest->thread, (long long)nest->units, (long long)nest->threads);
+}
+
 void nest_emit(struct generator *g, struct nest *nest, void (*body)(struct generator *g))
 {
-    int64_t lanes = lane_count(g, nest);
-    int last = g->variable_count - 1;
-    bool split = lanes > 1 && g->extents[last] > lanes;
-    if (split) /* this attempt finds the other wishes to split */
-        lanes = 1;
+    struct inside inside = {.nest = nest, .last = last_variable(g, nest), .body = body};
+    int64_t lanes = lane_count(g, nest, inside.last);
+    bool ask = lanes > 1 && g->extents[inside.last] > lanes;
+    inside.lanes = lanes > 1 && !ask; /* this attempt finds the other wishes to split */
     nest->units = 1;
-    for (int v = nest->from; v <= last - (lanes > 1); v++)
-        nest->units *= digit_of(g, nest, v).extent;
-    if (nest->unroll || nest->units <= nest->threads) {
-        emit_units(g, nest, lanes, body);
-    } else {
-        scope_open(g);
-        emit_unit(g, nest, lanes, body);
-        writer_line(&g->scopes[g->depth - 1].writer, "NO_UNROLL");
-        scope_close(g, "for (%s unit = %s; unit < %lld; unit += %lld)", g->dialect->index_type,
-                    nest->thread, (long long)nest->units, (long long)nest->threads);
-    }
-    if (split && !g->space.split.wanted)
-        g->space.split = (struct split){
-            .wanted = true, .variable = last, .inner = lane_count(g, nest)};
+    for (int v = nest->from; v <= inside.last - inside.lanes; v++)
+        if (takes_part(g, nest, v))
+            nest->units *= digit_of(g, nest, v).extent;
+    if (nest->unroll || nest->units <= nest->threads)
+        emit_units(g, &inside);
+    else
+        emit_strided(g, &inside);
+    if (ask)
+        nest_ask_lanes(g, inside.last, lanes);
 }
 
 struct nest nest_of_block(struct generator *g, int from)
