@@ -183,5 +183,6 @@ void toolchain_link_shared(const struct object *objects, size_t count, const cha
 
 void toolchain_link_kernels(const struct object *objects, size_t count, const char *path)
 {
-    link_library(objects, count, "{ global: rt_program; local: *; };\n", false, path);
+    link_library(objects, count, "{ global: rt_program*; emulated_kernels*; local: *; };\n",
+                 false, path);
 }

@@ -90,7 +90,8 @@ void toolchain_link_shared(const struct object *objects, size_t count, const cha
 /* A file of embedded_toolchain_files by name; it must be there. */
 const struct embedded_file *toolchain_file(const char *name);
 
-/* The objects alone as a shared library that exports rt_program, for dlopen by the compiler. */
+/* The objects alone as a shared library, for dlopen by the compiler: it exports rt_program, or the
+ * table emulated_kernels of a unit for the emulation. */
 void toolchain_link_kernels(const struct object *objects, size_t count, const char *path);
 
 /* "19.1.7": of the Clang, LLVM and LLD inside. */
