@@ -184,19 +184,41 @@ static bool is_written(const struct value *value)
     return value->place.kind == PLACE_NONE || value->place.kind == PLACE_ARENA;
 }
 
+/* Bytes that node n reads from outside its kernel and no node before it does, and writes: of
+ * leaves, and of values of more than `least` bytes. */
+static double node_traffic(struct range range, size_t n, double least)
+{
+    const struct node *node = range.nodes[n];
+    double sum = 0;
+    for (int i = 0; i < node->operand_count; i++) {
+        const struct value *value = node->operands[i];
+        bool leaf = op_info(value->node->op)->flags & OP_LEAF;
+        if (value->node->kernel != node->kernel && first_use(range, n, i) &&
+            (leaf || bytes(value) > least))
+            sum += kernel_reads(range, value);
+    }
+    for (int i = 0; i < op_info(node->op)->results; i++)
+        if (is_written(&node->results[i]) && bytes(&node->results[i]) > least)
+            sum += bytes_written(node, i);
+    return sum;
+}
+
 struct cost kernel_cost(const struct function *function, const struct kernel *kernel)
 {
     struct cost cost = {0};
     struct range range = kernel_range(function, kernel);
     for (size_t n = 0; n < range.count; n++) {
-        const struct node *node = range.nodes[n];
-        cost.flops += node_flops(node);
-        for (int i = 0; i < node->operand_count; i++)
-            if (node->operands[i]->node->kernel != kernel && first_use(range, n, i))
-                cost.bytes += kernel_reads(range, node->operands[i]);
-        for (int i = 0; i < op_info(node->op)->results; i++)
-            if (is_written(&node->results[i]))
-                cost.bytes += bytes_written(node, i);
+        cost.flops += node_flops(range.nodes[n]);
+        cost.bytes += node_traffic(range, n, -1);
     }
     return cost;
+}
+
+double kernel_far_bytes(const struct function *function, const struct kernel *kernel, double near)
+{
+    double sum = 0;
+    struct range range = kernel_range(function, kernel);
+    for (size_t n = 0; n < range.count; n++)
+        sum += node_traffic(range, n, near);
+    return sum;
 }

@@ -4,8 +4,7 @@
 #include <string.h>
 
 static struct gpu rows[] = {
-#define GPU(name, aliases, architecture, units, clock, memory, peak, hbm, l2, rate, block, all) \
-    {#name, aliases, architecture, units, clock, memory, peak, hbm, l2, rate, block, all, {{0, 0}}},
+#define GPU(name, ...) {#name, __VA_ARGS__, {{0, 0}}},
 #include "ir/gpus.def"
 };
 

@@ -32,6 +32,7 @@ struct gpu {
     double hbm_peak_gbs, hbm_gbs;
     double l2_bytes, l2_gbs;
     int64_t shared_block, shared_multiprocessor; /* bytes */
+    double attention_tflops; /* attainable, in 16 bits */
     struct gpu_rate rates[FAMILY_COUNT];
 };
 

@@ -70,7 +70,8 @@ static void write_value(struct planned *p, const struct value *value, const doub
 {
     const struct value *stored = storage(value);
     for (int64_t i = 0; stored && i < type_elements(&value->type); i++)
-        dtype_store(value->type.dtype, p->arena + stored->place.offset, i, numbers[i]);
+        dtype_store(value->type.dtype, p->arena + stored->place.offset,
+                    type_place(&stored->type, i), numbers[i]);
 }
 
 static void compute(struct planned *p, const struct node *node);
@@ -84,7 +85,8 @@ static const double *read_value(struct planned *p, const struct value *value)
     if (inside || value->node->op == OP_weight)
         return numbers;
     for (int64_t i = 0; stored && i < type_elements(&value->type); i++)
-        numbers[i] = dtype_load(value->type.dtype, p->arena + stored->place.offset, i);
+        numbers[i] = dtype_load(value->type.dtype, p->arena + stored->place.offset,
+                                type_place(&stored->type, i));
     if (!stored)
         compute(p, value->node);
     return numbers;
@@ -108,7 +110,7 @@ typedef void for_stored(struct planned *p, const struct value *value);
 static void keep_bytes(struct planned *p, const struct value *value)
 {
     memcpy(p->saved + value->place.offset, p->arena + value->place.offset,
-           type_bytes(&value->type));
+           type_storage_bytes(&value->type));
 }
 
 /* Calls `visit` for what is in the arena after kernel k and will be read. */

@@ -182,6 +182,10 @@ bool type_same_dims(const struct type *a, const struct type *b);
 bool type_equal(const struct type *a, const struct type *b);
 int64_t type_elements(const struct type *type); /* overflow was refused when it was made */
 uint64_t type_bytes(const struct type *type);   /* of the contiguous tensor */
+/* Of a stored value, whose rows may be padded: bytes in memory, and the place of element
+ * `index`, counted in row-major order. */
+uint64_t type_storage_bytes(const struct type *type);
+int64_t type_place(const struct type *type, int64_t index);
 /* "bf16[8,128]", with strides where strided: "bf16[8,128]/[256,1]+128". */
 const char *type_text(struct arena *arena, const struct type *type);
 /* The rule for all dims from outside: 0 <= d < 2^40, product with bits below 2^62. */

@@ -137,6 +137,27 @@ uint64_t type_bytes(const struct type *type)
     return ((uint64_t)type_elements(type) * (uint64_t)dtype_bits(type->dtype) + 7) / 8;
 }
 
+uint64_t type_storage_bytes(const struct type *type)
+{
+    int64_t elements = 0;
+    if (!type->strided || type_elements(type) == 0)
+        return type_bytes(type);
+    for (int k = 0; k < type->rank; k++)
+        if (type->dims[k] * type->strides[k] > elements)
+            elements = type->dims[k] * type->strides[k];
+    return ((uint64_t)elements * (uint64_t)dtype_bits(type->dtype) + 7) / 8;
+}
+
+int64_t type_place(const struct type *type, int64_t index)
+{
+    if (!type->strided)
+        return index;
+    int64_t place = type->offset;
+    for (int k = type->rank; k-- > 0; index /= type->dims[k])
+        place += index % type->dims[k] * type->strides[k];
+    return place;
+}
+
 static size_t format_list(char *text, size_t size, const int64_t *list, int count)
 {
     size_t at = 0;

@@ -82,6 +82,19 @@ static bool try_infer(const struct node *node, struct type *types)
     return good;
 }
 
+/* A stored value may have padded rows, once it has a place. */
+static void check_pitch(const struct verifier *v, const struct value *value)
+{
+    const struct type *type = &value->type;
+    bool fits = type->rank >= 2 && type->offset == 0 && type->strides[type->rank - 1] == 1 &&
+                type->strides[type->rank - 2] >= type->dims[type->rank - 1] &&
+                type->strides[type->rank - 2] < (int64_t)1 << 40;
+    for (int k = type->rank - 2; fits && k > 0; k--)
+        fits = type->strides[k - 1] == type->strides[k] * type->dims[k];
+    if (!fits || !(value->place.kind == PLACE_ARENA || value->place.kind == PLACE_WEIGHT))
+        verify_fail(v, value, "stored values are contiguous or have rows of one pitch");
+}
+
 /* A view of strides reads inside the value that it is a view of. */
 static void check_strides(const struct verifier *v, const struct value *value)
 {
@@ -111,8 +124,10 @@ static void check_types(const struct verifier *v, const struct node *node)
         const struct type *type = &node->results[i].type;
         if (type->dtype != types[i].dtype || !type_same_dims(type, &types[i]))
             verify_fail(v, &node->results[i], "the type is what the shape rule gives");
-        if (type->strided)
+        if (type->strided && op_info(node->op)->flags & OP_VIEW)
             check_strides(v, &node->results[i]);
+        else if (type->strided)
+            check_pitch(v, &node->results[i]);
     }
 }
 
@@ -131,8 +146,10 @@ static void check_leaf(const struct verifier *v, const struct node *node, enum o
     const struct type *type = &node->results[0].type;
     if (node->op != op)
         verify_fail(v, &node->results[0], "leaves stand in the list of their kind");
-    if (type->strided || !type_dims_valid(type->dtype, type->rank, type->dims))
-        verify_fail(v, &node->results[0], "leaves are contiguous and have valid dimensions");
+    if (!type_dims_valid(type->dtype, type->rank, type->dims))
+        verify_fail(v, &node->results[0], "leaves have valid dimensions");
+    if (type->strided)
+        check_pitch(v, &node->results[0]);
     if (node->kernel)
         verify_fail(v, &node->results[0], "leaves are in no kernel");
     check_attributes(v, node);

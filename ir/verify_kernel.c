@@ -191,7 +191,7 @@ void verify_kernels(const struct verifier *v)
 
 static void check_arena_place(const struct verifier *v, const struct value *value)
 {
-    uint64_t bytes = type_bytes(&value->type), end;
+    uint64_t bytes = type_storage_bytes(&value->type), end;
     uint64_t limit = v->module->arena_bytes;
     if (value->node->op == OP_state)
         limit = v->module->state_bytes;

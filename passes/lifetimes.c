@@ -39,7 +39,8 @@ static void define(struct lifetimes *l, struct module *module, const struct func
         if (inside || state_of(function, value))
             continue;
         int kernel = l->kernel_of[node->id];
-        struct lifetime lifetime = {value, kernel, kernel, arena_round(type_bytes(&value->type))};
+        uint64_t bytes = arena_round(type_storage_bytes(&value->type));
+        struct lifetime lifetime = {value, kernel, kernel, bytes};
         at[value->id] = (int)l->list.count + 1;
         array_push(module->arena, &l->list, lifetime);
     }

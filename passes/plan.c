@@ -1,12 +1,14 @@
 /* Liveness to arena offsets: pass_plan. */
+#include "ir/target.h"
 #include "passes/lifetimes.h"
 #include "passes/passes.h"
+#include "passes/plan_pitch.h"
 
 #include <stdlib.h>
 
-static uint64_t take(uint64_t *at, uint64_t bytes, const struct value *value)
+static uint64_t take(uint64_t *at, const struct value *value)
 {
-    uint64_t offset = *at;
+    uint64_t offset = *at, bytes = type_storage_bytes(&value->type);
     if (__builtin_add_overflow(offset, arena_round(bytes), at))
         fatal(SIZE_OVERFLOW, value->name);
     return offset;
@@ -18,13 +20,13 @@ static void place_leaves(struct module *module, uint64_t *end)
         module->weights.items[i]->results[0].place = (struct place){PLACE_WEIGHT, 0};
     for (size_t i = 0; i < module->states.count; i++) {
         struct value *state = &module->states.items[i]->results[0];
-        state->place = (struct place){PLACE_ARENA, take(end, type_bytes(&state->type), state)};
+        state->place = (struct place){PLACE_ARENA, take(end, state)};
     }
     module->state_bytes = *end;
     for (size_t f = 0; f < module->functions.count; f++)
         for (size_t i = 0; i < module->functions.items[f]->params.count; i++) {
             struct value *param = &module->functions.items[f]->params.items[i]->results[0];
-            param->place = (struct place){PLACE_ARENA, take(end, type_bytes(&param->type), param)};
+            param->place = (struct place){PLACE_ARENA, take(end, param)};
         }
 }
 
@@ -104,13 +106,16 @@ static uint64_t place_scratch(struct module *module, struct lifetimes *l, uint64
 
 /*
  * Requires: kernels in their order of execution.
- * Preserves: everything but places.
+ * Preserves: everything but places, and on GPUs the pitch of the rows of matrix operands.
  * Breaks: nothing. Afterwards each value has a place: states first, then the inputs of all
  *   functions, then each function's scratch and outputs, overlaid.
  */
 void pass_plan(struct module *module)
 {
     uint64_t base = 0;
+    const struct target *target = module->target ? target_find(module->target) : NULL;
+    if (target && target->gpu)
+        pitch_operands(module);
     place_leaves(module, &base);
     module->arena_bytes = base;
     for (size_t f = 0; f < module->functions.count; f++) {

@@ -12,6 +12,7 @@
 #include "ir/product.h"
 #include "ir/target.h"
 #include "passes/passes.h"
+#include "passes/tile_gpu.h"
 
 enum {
     TILES = 256,
@@ -325,6 +326,10 @@ static void tile_kernel(struct tiler *t)
 void pass_tile(struct module *module, const struct target *target)
 {
     struct tiler t = {.arena = module->arena, .target = target};
+    if (target->gpu) {
+        tile_gpu(module, target->gpu);
+        return;
+    }
     for (size_t f = 0; f < module->functions.count; f++) {
         t.function = module->functions.items[f];
         for (size_t k = 0; k < t.function->kernels.count; k++) {

@@ -1,0 +1,89 @@
+/* See gpu_facts.h. */
+#include "ir/gpu_facts.h"
+
+#include "ir/gpu_attention.h"
+#include "ir/gpu_gemv.h"
+#include "ir/gpu_matmul.h"
+#include "ir/gpu_rows.h"
+
+bool gpu_facts(const struct function *function, const struct kernel *kernel,
+               struct gpu_facts *out)
+{
+    switch (kernel->skeleton) {
+    case SKELETON_matmul:
+    case SKELETON_conv2d: return gpu_matmul_facts(function, kernel, out);
+    case SKELETON_gemv: return gpu_gemv_facts(function, kernel, out);
+    case SKELETON_attention: return gpu_attention_facts(function, kernel, out);
+    case SKELETON_split_attention: return gpu_split_attention_facts(function, kernel, out);
+    default: return gpu_rows_facts(function, kernel, out);
+    }
+}
+
+/* The tile of a product; zeros if there is none. */
+static struct gpu_tile product_tile_of(const struct function *function, const struct kernel *kernel)
+{
+    struct arena *arena = arena_create();
+    struct product_layout layout;
+    struct gpu_tile tile = {0};
+    if (!product_segments(arena, function, kernel, &layout) ||
+        !gpu_matmul_tile(&layout, kernel, &tile))
+        tile = (struct gpu_tile){0};
+    arena_destroy(arena);
+    return tile;
+}
+
+void gpu_workspace(const struct function *function, const struct kernel *kernel,
+                   int64_t *out_bytes, int64_t *out_counters)
+{
+    struct attention_layout attention;
+    struct gpu_tile tile;
+    *out_bytes = *out_counters = 0;
+    switch (kernel->skeleton) {
+    case SKELETON_matmul:
+    case SKELETON_conv2d:
+        tile = product_tile_of(function, kernel);
+        *out_bytes = tile.workspace_bytes;
+        *out_counters = tile.counters;
+        break;
+    case SKELETON_split_attention:
+        if (attention_layout(function, kernel, &attention))
+            gpu_split_attention_workspace(&attention, out_bytes, out_counters);
+        break;
+    default: gpu_rows_workspace(function, kernel, out_bytes, out_counters); break;
+    }
+}
+
+static int64_t column_tiles(const struct function *function, const struct kernel *kernel)
+{
+    struct arena *arena = arena_create();
+    struct product_layout layout;
+    int64_t blocks = product_segments(arena, function, kernel, &layout) ? layout.tiles : 0;
+    arena_destroy(arena);
+    return blocks;
+}
+
+static int64_t rows_grid(const struct function *function, const struct kernel *kernel)
+{
+    struct rows_domain domain;
+    int64_t split = attributes_int(&kernel->attributes, ATTRIBUTE_split);
+    return rows_domain(function, kernel, &domain) ? rows_blocks(&domain, kernel) * split : 0;
+}
+
+int64_t gpu_blocks(const struct function *function, const struct kernel *kernel)
+{
+    struct attention_layout attention;
+    struct gpu_lines lines;
+    switch (kernel->skeleton) {
+    case SKELETON_matmul:
+    case SKELETON_conv2d: return product_tile_of(function, kernel).blocks;
+    case SKELETON_gemv: return column_tiles(function, kernel);
+    case SKELETON_attention:
+    case SKELETON_split_attention:
+        return attention_layout(function, kernel, &attention) ? attention.tiles : 0;
+    case SKELETON_rows: return rows_grid(function, kernel);
+    case SKELETON_sort:
+    case SKELETON_cumsum:
+        return gpu_lines(function, kernel, &lines) ? lines.lines * lines.pieces : 0;
+    default: return 0;
+    }
+}

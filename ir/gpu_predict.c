@@ -1,0 +1,273 @@
+/* See gpu_predict.h. */
+#include "ir/gpu_predict.h"
+
+#include "ir/cost.h"
+#include "ir/gpu_attention.h"
+#include "ir/gpu_facts.h"
+#include "ir/gpu_gemv.h"
+#include "ir/gpu_matmul.h"
+#include "ir/gpu_rows.h"
+
+#define attribute(kernel, name) attributes_int(&(kernel)->attributes, ATTRIBUTE_##name)
+
+/* What a kernel asks of each resource. Bytes are of all blocks. */
+struct work {
+    enum gpu_family family;
+    double operations;   /* padded to whole tiles */
+    double rate;         /* tflops, if not the family's; 0 */
+    double hbm, l2, shared;
+    double in_flight;    /* bytes that a block keeps on their way */
+    int phases;          /* loads that wait for each other */
+    double blocks;
+};
+
+static double at_least(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double at_most(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static double ceil_divide(double a, double b)
+{
+    double whole = (double)(int64_t)(a / b);
+    return whole * b < a ? whole + 1 : whole;
+}
+
+/* A value of up to a quarter of the cache is still there when the next kernel reads it. */
+static double near(const struct gpu *gpu)
+{
+    return gpu->l2_bytes / 4;
+}
+
+/* --- products --- */
+
+static enum gpu_family family_of(enum gpu_multiply multiply)
+{
+    return multiply == MULTIPLY_f32    ? FAMILY_ffma
+           : multiply == MULTIPLY_tf32 ? FAMILY_mma_tf32
+                                       : FAMILY_mma_bf16;
+}
+
+static double stored_bytes(const struct value *value)
+{
+    while (value->node->op == OP_cast)
+        value = value->node->operands[0];
+    return dtype_bits(value->type.dtype) / 8.0;
+}
+
+/* A right operand beyond the cache is read again for each band of row tiles. */
+static double read_again(const struct gpu *gpu, const struct product_layout *layout,
+                         const struct gpu_tile *t)
+{
+    double bytes = 0;
+    for (int i = 0; i < layout->count; i++)
+        bytes += (double)(layout->segments[i].n * layout->e.k * layout->segments[i].count) *
+                 stored_bytes(layout->segments[i].anchors[0]->operands[1]);
+    double bands = ceil_divide((double)t->row_tiles, (double)t->band);
+    return bytes > gpu->l2_bytes / 2 ? (bands - 1) * bytes : 0;
+}
+
+static bool matmul_work(const struct gpu *gpu, struct arena *arena,
+                        const struct function *function, const struct kernel *kernel,
+                        struct work *out)
+{
+    struct product_layout layout;
+    struct gpu_tile t;
+    if (!product_segments(arena, function, kernel, &layout) ||
+        !gpu_matmul_tile(&layout, kernel, &t))
+        return false;
+    double depth = (double)(t.part_steps * t.depth), columns = (double)(t.cols * t.products);
+    double bytes = gpu_multiply_bytes(t.multiply), rows = (double)t.rows;
+    double right = stored_bytes(layout.segments[0].anchors[0]->operands[1]);
+    out->family = family_of(t.multiply);
+    out->blocks = (double)t.blocks;
+    out->operations = 2 * out->blocks * rows * columns * depth;
+    out->hbm += read_again(gpu, &layout, &t);
+    out->l2 = out->blocks * depth * (rows * bytes + columns * right) +
+              2 * (double)t.workspace_bytes;
+    double warps = (double)(t.warps_m * t.warps_n);
+    double warp_rows = (double)t.warp_rows, warp_cols = (double)t.warp_cols * t.products;
+    out->shared = out->blocks * depth * bytes *
+                  (rows + columns + warps * (warp_rows + warp_cols));
+    out->in_flight = (double)((t.stages - 1) * (t.left_bytes + t.right_bytes));
+    out->phases = t.split > 1 ? 3 : 2;
+    return true;
+}
+
+/* Each weight is unpacked and multiplied into every row. */
+static bool gemv_work(struct arena *arena, const struct function *function,
+                      const struct kernel *kernel, struct work *out)
+{
+    struct gemv_shape s;
+    if (!gemv_shape(arena, function, kernel, &s))
+        return false;
+    const struct few_operands *o = &s.operands;
+    double weights = 0, m = (double)o->m, k = (double)o->k;
+    for (int i = 0; i < o->layout.count; i++)
+        weights += (double)(o->layout.segments[i].tiles * o->layout.cols * o->partners) * k;
+    out->family = FAMILY_ffma;
+    out->blocks = (double)o->layout.tiles;
+    out->operations = 2 * weights * (m + 1);
+    out->l2 = weights * dtype_bits(o->stored) / 8 + out->blocks * m * k * 4;
+    out->shared = weights * m * dtype_bits(s.staged) / 8;
+    out->in_flight = (double)(s.warps * GPU_WARP * s.columns * o->partners * s.loads * 16);
+    out->phases = 2 + o->reductions;
+    return true;
+}
+
+/* --- attention --- */
+
+static bool attention_work(const struct gpu *gpu, const struct function *function,
+                           const struct kernel *kernel, struct work *out)
+{
+    struct attention_layout a;
+    if (!attention_layout(function, kernel, &a))
+        return false;
+    bool half = a.form != ATTENTION_F32;
+    double rows = kernel->skeleton == SKELETON_attention ? (double)a.rows
+                  : half                                 ? 16
+                                                         : (double)a.part_heads;
+    double parts = kernel->skeleton == SKELETON_attention ? 1 : (double)a.split;
+    double slots = ceil_divide((double)a.slots, (double)a.keys) * (double)a.keys;
+    bool triangle = node_int(a.node, causal) && !node_int(a.node, cached);
+    out->family = half ? FAMILY_mma_bf16 : FAMILY_ffma;
+    out->rate = half ? gpu->attention_tflops : 0;
+    out->blocks = (double)a.tiles;
+    out->operations = out->blocks * 4 * rows * slots / parts * (double)a.depth *
+                      (triangle ? 0.5 : 1);
+    double keys = out->blocks * slots / parts * 2 * (double)(a.size * a.element);
+    out->l2 = keys * (triangle ? 0.5 : 1) + out->blocks * rows * (double)(a.size * a.element);
+    out->shared = keys * 2;
+    out->in_flight = (double)at_least((double)((a.stages - 1) * a.stage_bytes),
+                                      (double)(a.threads * 64));
+    out->phases = a.split > 1 ? 4 : 3;
+    return true;
+}
+
+/* --- the rest --- */
+
+static int count_reductions(const struct function *function, const struct kernel *kernel)
+{
+    int count = 0;
+    for (size_t i = 0; i < function->nodes.count; i++)
+        count += function->nodes.items[i]->kernel == kernel &&
+                 op_info(function->nodes.items[i]->op)->kind == KIND_RED;
+    return count;
+}
+
+/* Steps of exchanges that wait for each other in a sort of blocks. */
+static int sort_phases(const struct function *function, const struct kernel *kernel)
+{
+    struct gpu_lines lines;
+    int phases = 2;
+    if (kernel->skeleton == SKELETON_sort && gpu_lines(function, kernel, &lines))
+        for (int64_t pieces = lines.pieces; pieces > 1; pieces = (pieces + 1) / 2)
+            phases += 2;
+    return phases;
+}
+
+static void stream_work(const struct function *function, const struct kernel *kernel,
+                        struct work *out)
+{
+    struct cost cost = kernel_cost(function, kernel);
+    int64_t threads = attribute(kernel, threads), vector = attribute(kernel, vector);
+    out->family = FAMILY_ffma;
+    out->blocks = at_least(1, (double)attribute(kernel, tiles));
+    out->operations = cost.flops;
+    out->l2 = cost.bytes + 2 * (double)attribute(kernel, workspace);
+    out->in_flight = at_most((double)(threads * vector * 4 * 4), cost.bytes / out->blocks);
+    out->phases = sort_phases(function, kernel) + count_reductions(function, kernel) +
+                  (attribute(kernel, split) > 1);
+}
+
+static bool find_work(const struct gpu *gpu, const struct function *function,
+                      const struct kernel *kernel, struct work *out)
+{
+    struct arena *arena = arena_create();
+    bool found = true;
+    out->hbm = kernel_far_bytes(function, kernel, near(gpu));
+    switch (kernel->skeleton) {
+    case SKELETON_matmul:
+    case SKELETON_conv2d: found = matmul_work(gpu, arena, function, kernel, out); break;
+    case SKELETON_gemv: found = gemv_work(arena, function, kernel, out); break;
+    case SKELETON_attention:
+    case SKELETON_split_attention: found = attention_work(gpu, function, kernel, out); break;
+    default: stream_work(function, kernel, out); break;
+    }
+    arena_destroy(arena);
+    return found;
+}
+
+/* --- time --- */
+
+/* The share of its bandwidth that memory reaches with so many bytes in flight (Little's law),
+ * over all rounds of blocks: the last one may be short. */
+static double hbm_time(const struct gpu *gpu, const struct work *work, double slots)
+{
+    double needed = gpu->hbm_gbs * 1e3 * GPU_LATENCY_US;
+    double left = work->blocks, us = 0, each = work->hbm / work->blocks;
+    double rounds = (double)(int64_t)(left / slots);
+    double full = at_most(1, slots * work->in_flight / needed);
+    us += rounds * slots * each / (gpu->hbm_gbs * 1e3 * full);
+    left -= rounds * slots;
+    if (left > 0)
+        us += left * each / (gpu->hbm_gbs * 1e3 * at_most(1, left * work->in_flight / needed));
+    return us;
+}
+
+/* The busiest multiprocessor's share of the work, in parts of all. */
+static double busiest(const struct gpu *gpu, const struct work *work)
+{
+    return ceil_divide(work->blocks, gpu->multiprocessors) / work->blocks;
+}
+
+static void find_times(const struct gpu *gpu, const struct work *work, struct gpu_prediction *out)
+{
+    double rate = work->rate > 0 ? work->rate : gpu->rates[work->family].attainable;
+    double share = busiest(gpu, work);
+    double slots = (double)(out->residency * gpu->multiprocessors);
+    out->rounds = work->blocks / slots;
+    out->hbm_us = hbm_time(gpu, work, slots);
+    out->l2_us = work->l2 / (gpu->l2_gbs * 1e3);
+    out->compute_us = work->operations * share * gpu->multiprocessors / (rate * 1e6);
+    out->shared_us = work->shared * share / (128 * gpu->clock_mhz);
+    double fills = ceil_divide(work->blocks, slots) / out->residency;
+    out->start_us = GPU_BOUNDARY_US + GPU_LATENCY_US * (work->phases - 1 + at_least(1, fills));
+}
+
+static void find_bound(struct gpu_prediction *out)
+{
+    double slowest = at_least(at_least(out->hbm_us, out->l2_us),
+                              at_least(out->compute_us, out->shared_us));
+    out->us = out->start_us + slowest;
+    out->bound = out->hbm_us == slowest       ? "HBM"
+                 : out->l2_us == slowest      ? "L2"
+                 : out->compute_us == slowest ? gpu_family_name(out->family)
+                                              : "shared";
+    if (out->start_us > slowest)
+        out->bound = "latency";
+}
+
+bool gpu_predict(const struct gpu *gpu, const struct function *function,
+                 const struct kernel *kernel, struct gpu_prediction *out)
+{
+    struct work work = {0};
+    struct gpu_facts facts = {0};
+    int threads = (int)attribute(kernel, threads);
+    *out = (struct gpu_prediction){0};
+    if (!gpu_facts(function, kernel, &facts) || !find_work(gpu, function, kernel, &work))
+        return false;
+    out->residency = gpu_residency(gpu, &facts, threads);
+    if (out->residency == 0)
+        return false;
+    work.blocks = at_least(1, work.blocks);
+    out->family = work.family;
+    out->occupancy = (double)(out->residency * threads) / GPU_THREADS;
+    find_times(gpu, &work, out);
+    find_bound(out);
+    return true;
+}

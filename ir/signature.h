@@ -1,0 +1,12 @@
+/* Which kernels are the same. */
+#ifndef SINTER_SIGNATURE_H
+#define SINTER_SIGNATURE_H
+
+#include "ir/base/str.h"
+#include "ir/ir.h"
+
+/* A text that two kernels share if the same code computes both. */
+struct str kernel_signature(struct arena *arena, const struct function *function,
+                            const struct kernel *kernel);
+
+#endif

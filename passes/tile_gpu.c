@@ -1,0 +1,156 @@
+/* See tile_gpu.h. */
+#include "passes/tile_gpu.h"
+
+#include "ir/gpu_facts.h"
+#include "ir/gpu_predict.h"
+#include "ir/signature.h"
+
+#include <stdlib.h>
+
+/* --- attributes --- */
+
+static void set(const struct tile_subject *s, enum attribute_id id, int64_t value)
+{
+    attributes_set_int(s->arena, &s->kernel->attributes, id, value);
+}
+
+/* 0 stands for 1 where that is the default. */
+static void set_count(const struct tile_subject *s, enum attribute_id id, int64_t value)
+{
+    set(s, id, value > 1 ? value : 1);
+}
+
+static void set_choice(const struct tile_subject *s, const struct tile_candidate *c)
+{
+    set(s, ATTRIBUTE_tiles, c->tiles);
+    set(s, ATTRIBUTE_rows, c->rows);
+    set(s, ATTRIBUTE_cols, c->cols);
+    set(s, ATTRIBUTE_nr, c->nr);
+    set(s, ATTRIBUTE_kc, c->kc);
+    set(s, ATTRIBUTE_keys, c->keys);
+    set(s, ATTRIBUTE_threads, c->threads);
+    set(s, ATTRIBUTE_warps_m, c->warps_m);
+    set(s, ATTRIBUTE_warps_n, c->warps_n);
+    set(s, ATTRIBUTE_stages, c->stages);
+    set_count(s, ATTRIBUTE_split, c->split);
+    set_count(s, ATTRIBUTE_band, c->band);
+    set(s, ATTRIBUTE_pair, c->pair);
+    set_count(s, ATTRIBUTE_vector, c->vector);
+}
+
+/* Blocks that registers must allow: as many as fit, with some to spare, since the count is an
+ * estimate and a compiler that is held to it would spill. */
+static int allowed_residency(const struct tile_subject *s, struct gpu_facts facts, int threads)
+{
+    enum { SPARE = 16, LEAST = 64 };
+    facts.registers += SPARE;
+    if (facts.registers < LEAST)
+        facts.registers = LEAST;
+    if (facts.registers > GPU_THREAD_REGISTERS)
+        facts.registers = GPU_THREAD_REGISTERS;
+    int blocks = gpu_residency(s->gpu, &facts, threads);
+    return blocks > 0 ? blocks : 1;
+}
+
+bool tile_apply(const struct tile_subject *s, const struct tile_candidate *candidate)
+{
+    struct gpu_facts facts = {0};
+    int64_t workspace, counters;
+    set_choice(s, candidate);
+    int64_t blocks = gpu_blocks(s->function, s->kernel);
+    if (blocks > 0)
+        set(s, ATTRIBUTE_tiles, blocks);
+    if (!gpu_facts(s->function, s->kernel, &facts))
+        return false;
+    int residency = gpu_residency(s->gpu, &facts, (int)candidate->threads);
+    gpu_workspace(s->function, s->kernel, &workspace, &counters);
+    set(s, ATTRIBUTE_residency, allowed_residency(s, facts, (int)candidate->threads));
+    set(s, ATTRIBUTE_shared, facts.shared_bytes);
+    set(s, ATTRIBUTE_workspace, workspace);
+    set(s, ATTRIBUTE_counters, counters);
+    return residency > 0 && facts.registers < GPU_THREAD_REGISTERS;
+}
+
+/* --- the choice --- */
+
+static int best_first(const void *a, const void *b)
+{
+    const struct tile_candidate *x = a, *y = b;
+    if (x->us != y->us)
+        return x->us < y->us ? -1 : 1;
+    return x->order - y->order;
+}
+
+void tile_candidates(const struct tile_subject *s, struct tile_list *out)
+{
+    int fit = 0;
+    struct gpu_prediction prediction;
+    tile_list_kernel(s, out);
+    for (int i = 0; i < out->count; i++) {
+        if (!tile_apply(s, &out->items[i]))
+            continue;
+        gpu_predict(s->gpu, s->function, s->kernel, &prediction);
+        out->items[i].us = prediction.us;
+        out->items[i].order = i;
+        out->items[fit++] = out->items[i];
+    }
+    out->count = fit;
+    qsort(out->items, (size_t)fit, sizeof *out->items, best_first);
+}
+
+/* --- modules --- */
+
+static bool reads_of(const struct node *node, const struct kernel *kernel)
+{
+    for (int i = 0; i < node->operand_count; i++)
+        if (node->operands[i]->node->kernel == kernel)
+            return true;
+    return false;
+}
+
+/* The kernel's nodes, then those of others that read what it makes: all that its facts depend
+ * on, so that each question does not walk through the whole function. */
+static struct function excerpt(struct arena *arena, const struct function *function,
+                               const struct kernel *kernel)
+{
+    struct function out = {.name = function->name, .bindings = function->bindings};
+    for (size_t i = 0; i < function->nodes.count; i++)
+        if (function->nodes.items[i]->kernel == kernel)
+            array_push(arena, &out.nodes, function->nodes.items[i]);
+    for (size_t i = 0; i < function->nodes.count; i++)
+        if (function->nodes.items[i]->kernel != kernel &&
+            reads_of(function->nodes.items[i], kernel))
+            array_push(arena, &out.nodes, function->nodes.items[i]);
+    return out;
+}
+
+static void tile_kernel(struct module *module, const struct gpu *gpu,
+                        const struct function *function, struct kernel *kernel)
+{
+    struct function part = excerpt(module->arena, function, kernel);
+    struct tile_subject subject = {module->arena, gpu, &part, kernel};
+    struct tile_list *list = arena_new(module->arena, struct tile_list);
+    tile_candidates(&subject, list);
+    if (list->count == 0)
+        fatal(INTERNAL, "no tile of this kernel fits the GPU", kernel->name);
+    tile_apply(&subject, &list->items[0]);
+}
+
+void tile_gpu(struct module *module, const struct gpu *gpu)
+{
+    struct map seen = map_create(module->arena);
+    for (size_t f = 0; f < module->functions.count; f++) {
+        const struct function *function = module->functions.items[f];
+        for (size_t k = 0; k < function->kernels.count; k++) {
+            struct kernel *kernel = function->kernels.items[k];
+            struct str text = kernel_signature(module->arena, function, kernel);
+            void **same = map_insert(&seen, text.text, text.length);
+            if (*same) {
+                kernel->attributes = ((struct kernel *)*same)->attributes;
+                continue;
+            }
+            *same = kernel;
+            tile_kernel(module, gpu, function, kernel);
+        }
+    }
+}

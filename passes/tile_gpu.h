@@ -1,0 +1,47 @@
+/*
+ * Tiles of GPU kernels: for each kernel a list of candidates, best first. The first that is
+ * allowed and fits the GPU is taken; the last of a list always fits.
+ */
+#ifndef SINTER_TILE_GPU_H
+#define SINTER_TILE_GPU_H
+
+#include "ir/gpu.h"
+#include "ir/ir.h"
+
+enum { TILE_CANDIDATES = 192 };
+
+/* The attributes that a candidate sets; 0 means the attribute's default. `tiles` counts only for
+ * skeletons whose number of blocks does not follow from the others. */
+struct tile_candidate {
+    int64_t tiles, threads, rows, cols, kc, warps_m, warps_n, stages, split, band, pair, vector;
+    int64_t keys, nr;
+    int order; /* in which they were listed */
+    double us; /* predicted */
+};
+
+struct tile_list {
+    struct tile_candidate items[TILE_CANDIDATES];
+    int count;
+};
+
+/* What candidates are made for. */
+struct tile_subject {
+    struct arena *arena;
+    const struct gpu *gpu;
+    const struct function *function;
+    struct kernel *kernel; /* its attributes are free to be changed */
+};
+
+/* tile_gpu_candidates.c: what is worth trying, in no order; some may not fit. */
+void tile_list_kernel(const struct tile_subject *subject, struct tile_list *out);
+
+/* All candidates of a kernel that fit its GPU, best first. */
+void tile_candidates(const struct tile_subject *subject, struct tile_list *out);
+
+/* Sets the attributes of a candidate, and what follows from them. False if it does not fit. */
+bool tile_apply(const struct tile_subject *subject, const struct tile_candidate *candidate);
+
+/* Sets the attributes of all kernels of a module. */
+void tile_gpu(struct module *module, const struct gpu *gpu);
+
+#endif
