@@ -203,6 +203,11 @@ rt_status rt_run_bench(const struct rt_program *program, const struct rt_options
     rt_status status = rt_open_session(&session, program, options);
     if (status)
         return status;
+    if (options->kernels) {
+        status = bench_kernels(&session, options->json);
+        rt_session_close(&session);
+        return status;
+    }
     bench_begin(&result, &session, options);
     status = strcmp(program->task, "generate") == 0
                  ? bench_generate(&result, &session, options)

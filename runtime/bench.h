@@ -63,4 +63,7 @@ rt_status bench_generate(struct bench_result *result, struct rt_session *session
 rt_status bench_function(struct bench_result *result, struct rt_session *session,
                          const struct rt_options *options);
 
+/* Times every distinct kernel of the program; prints a table, or one JSON array. */
+rt_status bench_kernels(struct rt_session *session, bool json);
+
 #endif

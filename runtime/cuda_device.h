@@ -1,6 +1,7 @@
 /*
  * The insides of the CUDA device, shared by device_cuda.c (life, table), cuda_bind.c (memory,
- * weights), cuda_launch.c (modules, graphs) and cuda_transfer.c (copies, events).
+ * weights), cuda_launch.c (modules, graphs), cuda_time.c (times of kernels) and cuda_transfer.c
+ * (copies, events).
  *
  * All work goes into one stream. Bytes pass through pinned memory: small ones through a ring of
  * slots, so that a write never waits for the work before it; large ones through two halves.
@@ -67,6 +68,8 @@ rt_status cuda_place(struct cuda *cuda, const void *const *weights);
 /* Loads the modules and finds the kernels. */
 rt_status cuda_load_kernels(struct cuda *cuda);
 rt_status cuda_launch(struct rt_device *device, rt_u32 index);
+rt_status cuda_time_steps(struct rt_device *device, rt_u32 function, const rt_u32 *steps,
+                          rt_u32 count, rt_u32 least, double *microseconds);
 void cuda_drop_kernels(struct cuda *cuda);
 
 /* Copies `rows` rows of `bytes` to device memory, `pitch` bytes apart there and packed here;

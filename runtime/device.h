@@ -84,6 +84,14 @@ struct rt_device_table {
     rt_status (*view)(struct rt_device *device, rt_u64 offset, rt_u64 bytes, const void **at);
 
     /*
+     * The time of one launch: steps[0..count) of a function run in this order, all of them again
+     * until there are `least` launches or more; on a GPU as one graph, less the time of such a
+     * graph of kernels that do nothing. For measurements: it allocates. NULL: without a clock.
+     */
+    rt_status (*time_steps)(struct rt_device *device, rt_u32 function, const rt_u32 *steps,
+                            rt_u32 count, rt_u32 least, double *microseconds);
+
+    /*
      * Runs a kernel of the host's own over host memory with the device's threads: for what the
      * runtime itself measures or computes. A device without host threads uses the caller.
      */

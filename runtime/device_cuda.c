@@ -108,6 +108,7 @@ const struct rt_device_table rt_device_cuda = {
     .collect = cuda_collect,
     .stamp = cuda_stamp,
     .elapsed = cuda_elapsed,
+    .time_steps = cuda_time_steps,
     .fill = cuda_fill,
     .view = cuda_view,
     .run = cuda_run,

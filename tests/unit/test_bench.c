@@ -99,6 +99,21 @@ static void test_fit_bench(void **state)
     assert_true(isnan(field(run.out, NULL, "prompt_tokens")));
 }
 
+/* Each kernel once a function, with the number of steps that run it. */
+static void test_kernels(void **state)
+{
+    (void)state;
+    struct run run = run_line(toy_generate_program(2, 64, NULL, 0), NULL, "bench --kernels --json");
+    assert_int_equal(run.code, 0);
+    assert_true(run.out[0] == '[');
+    assert_non_null(strstr(run.out, "\"function\":"));
+    assert_non_null(strstr(run.out, "\"uses\":"));
+    assert_null(strstr(run.out, "\"us\": 0,"));
+    run = run_line(toy_generate_program(2, 64, NULL, 0), NULL, "bench --kernels");
+    assert_int_equal(run.code, 0);
+    assert_non_null(strstr(run.out, " us "));
+}
+
 static void test_info(void **state)
 {
     (void)state;
@@ -115,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quantile),       cmocka_unit_test(test_weight_bytes),
         cmocka_unit_test(test_generate_bench), cmocka_unit_test(test_fit_bench),
+        cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_info),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
