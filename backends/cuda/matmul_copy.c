@@ -207,7 +207,9 @@ static const char *inside_text(struct generator *g, const struct gpu_product *p,
     if (o->along_k && step_tail(p))
         inner = arena_printf(g->arena, "%lld - fill - %s_chunk", (long long)p->layout.e.k, n);
     if (!o->along_k && outer_tail(p, o))
-        inner = arena_printf(g->arena, "%s_left - q * %lld", n, (long long)(s->lanes * chunk));
+        inner = s->part_count == 1 ? arena_printf(g->arena, "%s_left", n)
+                                   : arena_printf(g->arena, "%s_left - q * %lld", n,
+                                                  (long long)(s->lanes * chunk));
     if (bytes) {
         const char *part =
             inner ? arena_printf(g->arena, "inside_bytes(%s, %lld, %lld)", inner, chunk, size)

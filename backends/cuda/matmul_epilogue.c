@@ -125,7 +125,8 @@ static bool provide(struct generator *g, const struct value *value, struct index
     if (!find_local(g, p, index, &local) && !g->space.split.wanted)
         fatal(INTERNAL, "an epilogue needs products of another tile", value->name);
     local = index_offset(local, which * p->tile.cols);
-    if (cuda_lanes_of(g, &local, &rest)) {
+    bool narrow = segment->width > 0 && segment->width < GPU_WARP; /* half of the banks */
+    if (!narrow && cuda_lanes_of(g, &local, &rest)) {
         struct index at = index_scale(rest, 4);
         const char *text = arena_printf(g->arena, "shared_load_f32x%lld(row_at + %s)",
                                         (long long)p->vector, index_text(&g->space, &at));
