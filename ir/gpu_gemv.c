@@ -60,8 +60,9 @@ static bool find_prologue(const struct kernel *kernel, struct few_operands *out)
 {
     const struct product_layout *layout = &out->layout;
     const struct value *a = layout->segments[0].anchors[0]->operands[0];
-    const struct value *stored = stored_value(kernel, a);
-    out->computed = !stored || stored->type.dtype != out->used;
+    while (a->node->kernel == kernel && a->node->op == OP_reshape)
+        a = a->node->operands[0];
+    out->computed = a->node->kernel == kernel;
     for (int i = 0; i < layout->node_count; i++) {
         const struct node *node = layout->nodes[i];
         if (op_info(node->op)->kind != KIND_RED)
@@ -72,8 +73,8 @@ static bool find_prologue(const struct kernel *kernel, struct few_operands *out)
     return true;
 }
 
-bool few_operands(struct arena *arena, const struct function *function,
-                  const struct kernel *kernel, struct few_operands *out)
+bool few_operands(struct arena *arena, const struct function *function, const struct kernel *kernel,
+                  struct few_operands *out)
 {
     *out = (struct few_operands){0};
     if (!product_segments(arena, function, kernel, &out->layout))
@@ -105,7 +106,8 @@ static bool find_columns(const struct kernel *kernel, struct gemv_shape *s)
     if (cols <= 0 || cols > 4096 || threads < 32 || threads > GPU_BLOCK_THREADS || threads % 32)
         return false;
     s->warps = threads / 32;
-    int64_t each = ratio_up(cols, s->warps), most = IN_FLIGHT / partners > 1 ? IN_FLIGHT / partners : 1;
+    int64_t each = ratio_up(cols, s->warps),
+            most = IN_FLIGHT / partners > 1 ? IN_FLIGHT / partners : 1;
     s->columns = attribute(kernel, nr) > 0 ? attribute(kernel, nr) : each < most ? each : most;
     s->groups = ratio_up(each, s->columns);
     int64_t loads = IN_FLIGHT / (s->columns * partners);
@@ -146,8 +148,8 @@ bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel
     bool fits = gemv_shape(arena, function, kernel, &s);
     if (fits) {
         int64_t columns = s.columns * s.operands.partners;
-        int64_t registers = 28 + columns * (s.loads * 8 + s.operands.m + 2) +
-                            s.vector * (s.operands.m + 1);
+        int64_t registers =
+            28 + columns * (s.loads * 8 + s.operands.m + 2) + s.vector * (s.operands.m + 1);
         *out = (struct gpu_facts){.shared_bytes = s.shared_bytes, .registers = (int)registers};
         if (out->registers > GPU_THREAD_REGISTERS)
             out->registers = GPU_THREAD_REGISTERS;

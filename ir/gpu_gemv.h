@@ -37,8 +37,8 @@ struct few_operands {
  * partners or of different stored types, weights that are not stored as [N, K], a batch, too
  * many or other reductions than of rows, a result that is not [M, N].
  */
-bool few_operands(struct arena *arena, const struct function *function,
-                  const struct kernel *kernel, struct few_operands *out);
+bool few_operands(struct arena *arena, const struct function *function, const struct kernel *kernel,
+                  struct few_operands *out);
 
 /*
  * gemv: attributes cols; threads, a multiple of 32; nr: columns that a warp has at once, of each
@@ -54,7 +54,7 @@ struct gemv_shape {
     int64_t batches; /* of `loads` steps of 32 * vector elements in K */
     int64_t depth;   /* batches * loads * 32 * vector: K, padded */
     enum dtype staged;
-    int64_t team; /* warps that reduce one row of %a */
+    int64_t team;                                    /* warps that reduce one row of %a */
     int64_t statistics_at, results_at, shared_bytes; /* the staged rows stand at 0 */
 };
 bool gemv_shape(struct arena *arena, const struct function *function, const struct kernel *kernel,
@@ -63,5 +63,41 @@ bool gemv_shape(struct arena *arena, const struct function *function, const stru
 /* What the kernel asks of its GPU. False where gemv_shape says so. */
 bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel,
                     struct gpu_facts *out);
+
+/*
+ * skinny: attributes cols; threads, whole warps and at least 64; kc, columns of a stage: a row of
+ * a stage has 64 or 128 bytes; stages, at least 2; split, parts of K by different blocks. The
+ * partners' columns are the rows of the tile, `tile_rows` of them.
+ *
+ * Where %a is memory of the type that is used, its rows come by stages like the weights; else
+ * (`computed`) the rows of a block's part of K are staged at once. With 16 bits the product is
+ * one of tensor cores: warps share the rows of the tile, 16 * mt each, and all have nt times 8
+ * tokens (rows of %a). Otherwise it is exact f32: thread t has the rows t % row_threads + i *
+ * row_threads, i < 4, and the tokens t / row_threads + j * token_threads.
+ */
+struct skinny_shape {
+    struct few_operands operands;
+    int64_t tile_rows, tokens, depth, stages;
+    int64_t steps, part_steps, split;                  /* stages of K; those of a part */
+    int64_t warps, mt, nt;                             /* of 16-bit products */
+    int64_t row_threads, token_threads, thread_tokens; /* of f32 */
+    int64_t chunk, chunks; /* elements of 16 bytes; 16 bytes of a row of a stage */
+    int64_t row_bytes;     /* from row to row of a stage */
+    int64_t staged_pitch;  /* bytes from row to row of what is staged at once */
+    int64_t team;
+    int64_t weight_bytes, token_bytes;              /* of a stage */
+    int64_t staged_at, statistics_at, shared_bytes; /* stages, and then results, stand at 0 */
+    int64_t result_pitch; /* f32 elements from token to token of the results */
+    int64_t workspace_bytes, counters;
+};
+bool skinny_shape(struct arena *arena, const struct function *function, const struct kernel *kernel,
+                  struct skinny_shape *out);
+
+bool gpu_skinny_facts(const struct function *function, const struct kernel *kernel,
+                      struct gpu_facts *out);
+
+/* For the attributes workspace and counters: 0 without a split. False as above. */
+bool gpu_skinny_split(const struct function *function, const struct kernel *kernel,
+                      int64_t *out_workspace_bytes, int64_t *out_counters);
 
 #endif

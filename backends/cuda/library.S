@@ -12,6 +12,8 @@ publish_text:
     .incbin "backends/cuda/lib/publish.cuh"
 tile_text:
     .incbin "backends/cuda/lib/tile.cuh"
+gemv_text:
+    .incbin "backends/cuda/lib/gemv.cuh"
 math_text:
     .incbin "backends/cuda/lib/math.cuh"
 shared_math_text:
@@ -31,7 +33,8 @@ cuda_library_files:
     .quad copy_text, mma_text - copy_text
     .quad mma_text, publish_text - mma_text
     .quad publish_text, tile_text - publish_text
-    .quad tile_text, math_text - tile_text
+    .quad tile_text, gemv_text - tile_text
+    .quad gemv_text, math_text - gemv_text
     .quad math_text, shared_math_text - math_text
     .quad shared_math_text, philox_text - shared_math_text
     .quad philox_text, shared_philox_text - philox_text
@@ -41,5 +44,5 @@ cuda_library_files:
     .balign 8
     .globl cuda_library_file_count
 cuda_library_file_count:
-    .quad 10
+    .quad 11
     .section .note.GNU-stack, "", @progbits
