@@ -57,26 +57,52 @@ static void close_all(struct score *score)
     rt_session_close(&score->session);
 }
 
-static rt_status read_text(struct score *score)
+static rt_status encode_text(struct score *score, const char *text, size_t length)
 {
     const struct rt_program *program = score->session.program;
     struct rt_tokenizer tokenizer;
-    char *text = NULL;
-    size_t length = 0, count = 0;
+    size_t count = 0;
     if (!program->tokenizer)
         return rt_fail(NO_TOKENIZER, "the model directory");
     rt_status status = rt_tokenizer_open(&tokenizer, program->tokenizer,
                                          (size_t)program->tokenizer_bytes);
     if (!status)
-        status = rt_read_file(score->path, MOST_TEXT, &text, &length);
-    if (!status)
         status = rt_tokenizer_encode(&tokenizer, text, length, 0, &score->text, &count);
+    score->text_count = (rt_i64)count;
+    return status ? status : rt_check_tokens(score->text, (rt_i64)count, score->vocabulary);
+}
+
+/* The file holds the tokens as numbers. */
+static rt_status take_ids(struct score *score, const char *text, size_t length)
+{
+    struct rt_prompts prompts;
+    if (strlen(text) != length)
+        return rt_fail(IDS_SYNTAX, "\\0", (long long)score->vocabulary - 1);
+    rt_status status =
+        rt_prompts_open(&prompts, score->session.program, score->vocabulary, false);
     if (!status)
-        status = rt_check_tokens(score->text, (rt_i64)count, score->vocabulary);
+        status = rt_prompts_add_ids(&prompts, text);
+    if (!status) {
+        score->text = prompts.items[0].ids;
+        score->text_count = prompts.items[0].count;
+        prompts.items[0].ids = NULL;
+    }
+    rt_prompts_close(&prompts);
+    return status;
+}
+
+static rt_status read_text(struct score *score)
+{
+    const struct rt_program *program = score->session.program;
+    char *text = NULL;
+    size_t length = 0;
+    rt_status status = rt_read_file(score->path, MOST_TEXT, &text, &length);
+    if (!status)
+        status = score->options->as_ids ? take_ids(score, text, length)
+                                        : encode_text(score, text, length);
     if (!status && score->bos)
         status = rt_check_tokens(&program->bos_id, 1, score->vocabulary);
     free(text);
-    score->text_count = (rt_i64)count;
     if (!status && score->options->limit && score->text_count > score->options->limit)
         score->text_count = score->options->limit;
     if (!status && score->text_count < (score->bos ? 1 : 2))

@@ -512,6 +512,18 @@ static void test_score(void **state)
     }
     snprintf(line, sizeof line, "score %s --dump-logits /dev/full", path);
     assert_int_equal(run_line(program_of(1, LENGTH), NULL, line).code, 7);
+    file = fopen(path, "w");
+    for (size_t i = 0; i < count; i++)
+        fprintf(file, "%d\n", ids[i]);
+    fclose(file);
+    snprintf(line, sizeof line, "score --json %s --as-ids --dump-logits %s", path, dump);
+    check_score(ids, count, 1, line);
+    check_dump(dump, ids, count);
+    file = fopen(path, "w");
+    fputs("300 word", file);
+    fclose(file);
+    snprintf(line, sizeof line, "score %s --as-ids", path);
+    assert_int_equal(run_line(program_of(1, LENGTH), NULL, line).code, 2);
     free(ids);
     unlink(path);
     unlink(dump);
