@@ -104,8 +104,9 @@ static void place_whole(struct attention_layout *a)
 static bool layout_whole(struct attention_layout *a)
 {
     if (a->warps_m < 1 || a->threads != a->warps_m * GPU_WARP || a->threads > GPU_BLOCK_THREADS ||
-        a->rows < 1 || a->rows > 1024 || a->rows % (a->warps_m * WARP_ROWS) || a->keys < WARP_ROWS ||
-        a->keys > 1024 || a->keys % WARP_ROWS || a->stages < 2 || a->stages > 8)
+        a->rows < 1 || a->rows > 1024 || a->rows % (a->warps_m * WARP_ROWS) ||
+        a->keys < WARP_ROWS || a->keys > 1024 || a->keys % WARP_ROWS || a->stages < 2 ||
+        a->stages > 8)
         return false;
     a->row_tiles = at_least(1, ceil_divide(a->queries, a->rows));
     a->parts = a->share;
@@ -233,9 +234,8 @@ bool gpu_split_attention_facts(const struct function *function, const struct ker
         return false;
     enum { REST = 96 };
     int64_t chunks = ceil_divide(a.depth, GPU_WARP * LANE_COLUMNS) * LANE_COLUMNS;
-    int64_t registers = a.form == ATTENTION_F32
-                            ? 2 * a.part_heads * chunks + REST
-                            : a.depth * 3 / 4 + a.warp_keys / 2 + 56;
+    int64_t registers = a.form == ATTENTION_F32 ? 2 * a.part_heads * chunks + REST
+                                                : a.depth * 3 / 4 + a.warp_keys / 2 + 56;
     *out = (struct gpu_facts){.shared_bytes = a.shared_bytes,
                               .registers = (int)registers,
                               .mma_count = product_count(&a)};

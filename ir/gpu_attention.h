@@ -44,16 +44,16 @@ struct attention_layout {
     int64_t batch, queries, heads, groups, share, slots, size; /* share = heads / groups */
     int64_t rows, keys, stages, split; /* rows: of all warps, a multiple of 16 */
     int64_t warps_m, warps_n, threads;
-    int64_t row_tiles;    /* query tiles */
-    int64_t parts;        /* of the query heads of a key head */
-    int64_t part_heads;   /* query heads of a block of split_attention */
-    int64_t tiles;        /* what attribute tiles has to be */
-    int64_t depth;        /* the head size padded to 16 */
-    int64_t element;      /* bytes of an element in a line */
+    int64_t row_tiles;     /* query tiles */
+    int64_t parts;         /* of the query heads of a key head */
+    int64_t part_heads;    /* query heads of a block of split_attention */
+    int64_t tiles;         /* what attribute tiles has to be */
+    int64_t depth;         /* the head size padded to 16 */
+    int64_t element;       /* bytes of an element in a line */
     int64_t pitch, chunks; /* of a line: bytes, and 16-byte chunks that hold elements or padding */
     enum line_kind line;
-    int64_t mt;           /* 16-row blocks of a warp */
-    int64_t warp_keys;    /* keys of a block that a warp multiplies */
+    int64_t mt;                   /* 16-row blocks of a warp */
+    int64_t warp_keys;            /* keys of a block that a warp multiplies */
     int64_t key_wide, value_wide; /* 8-column tiles that are multiplied together: 2 or 4; f32: 1 */
     /* split_attention in f32: a lane has chunks of 8 columns; key_lanes lanes have a key's. A warp
      * reads key_lanes' worth of 32 / key_lanes keys at once, `ahead` times before it multiplies. */

@@ -10,6 +10,8 @@ mma_text:
     .incbin "backends/cuda/lib/mma.cuh"
 publish_text:
     .incbin "backends/cuda/lib/publish.cuh"
+attention_text:
+    .incbin "backends/cuda/lib/attention.cuh"
 tile_text:
     .incbin "backends/cuda/lib/tile.cuh"
 gemv_text:
@@ -32,7 +34,8 @@ cuda_library_files:
     .quad memory_text, copy_text - memory_text
     .quad copy_text, mma_text - copy_text
     .quad mma_text, publish_text - mma_text
-    .quad publish_text, tile_text - publish_text
+    .quad publish_text, attention_text - publish_text
+    .quad attention_text, tile_text - attention_text
     .quad tile_text, gemv_text - tile_text
     .quad gemv_text, math_text - gemv_text
     .quad math_text, shared_math_text - math_text
@@ -44,5 +47,5 @@ cuda_library_files:
     .balign 8
     .globl cuda_library_file_count
 cuda_library_file_count:
-    .quad 11
+    .quad 12
     .section .note.GNU-stack, "", @progbits
