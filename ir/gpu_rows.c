@@ -129,9 +129,10 @@ bool gpu_rows_facts(const struct function *function, const struct kernel *kernel
     switch (kernel->skeleton) {
     case SKELETON_rows: return rows_facts(function, kernel, out);
     case SKELETON_sort:
-        out->shared_bytes = keys * 8;
-        return gpu_lines(function, kernel, &lines) && is_power_of_two(keys) &&
-               keys >= 2 * threads && is_power_of_two(threads);
+        if (!gpu_lines(function, kernel, &lines))
+            return false;
+        out->shared_bytes = keys * (lines.pieces > 1 ? 16 : 8); /* a merge holds two runs */
+        return is_power_of_two(keys) && keys >= 2 * threads && is_power_of_two(threads);
     case SKELETON_cumsum:
         out->shared_bytes = (threads + GPU_WARP) * 8;
         return gpu_lines(function, kernel, &lines);

@@ -16,6 +16,8 @@ gemv_text:
     .incbin "backends/c/lib/gemv.h"
 attention_text:
     .incbin "backends/c/lib/attention.h"
+keys_text:
+    .incbin "backends/lib/keys.h"
 sort_text:
     .incbin "backends/c/lib/sort.h"
 end_text:
@@ -31,12 +33,13 @@ library_files:
     .quad pack_text, product_text - pack_text
     .quad product_text, gemv_text - product_text
     .quad gemv_text, attention_text - gemv_text
-    .quad attention_text, sort_text - attention_text
+    .quad attention_text, keys_text - attention_text
+    .quad keys_text, sort_text - keys_text
     .quad sort_text, end_text - sort_text
 
     .section .rodata, "a", @progbits
     .balign 8
     .globl library_file_count
 library_file_count:
-    .quad 9
+    .quad 10
     .section .note.GNU-stack, "", @progbits

@@ -4,18 +4,7 @@
  */
 #include "base.h"
 
-/* Keys whose unsigned order is the order of the values; all NaN stand last. */
-LIBRARY rt_u32 sort_key_f32(float x)
-{
-    rt_u32 bits = bits_of_f32(x == 0 ? 0.0f : x);
-    rt_u32 flip = bits >> 31 ? 0xffffffffu : 0x80000000u;
-    return x != x ? 0xffffffffu : bits ^ flip;
-}
-
-LIBRARY rt_u32 sort_key_i32(int x)
-{
-    return (rt_u32)x ^ 0x80000000u;
-}
+#include "../../lib/keys.h"
 
 /* Sorts 0..count-1 by keys[]; the order comes in `order`, `other` is work space. */
 LIBRARY_CODE void sort_order(const rt_u32 *keys, rt_u32 *order, rt_u32 *other, rt_i64 count)

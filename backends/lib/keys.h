@@ -1,0 +1,14 @@
+/* Device libraries of all backends: keys whose unsigned order is the order of the values; all
+ * NaN stand last. See math.h. */
+
+LIBRARY rt_u32 sort_key_f32(float x)
+{
+    rt_u32 bits = bits_of_f32(x == 0 ? 0.0f : x);
+    rt_u32 flip = bits >> 31 ? 0xffffffffu : 0x80000000u;
+    return x != x ? 0xffffffffu : bits ^ flip;
+}
+
+LIBRARY rt_u32 sort_key_i32(int x)
+{
+    return (rt_u32)x ^ 0x80000000u;
+}
