@@ -13,6 +13,7 @@ bool gpu_facts(const struct function *function, const struct kernel *kernel,
     case SKELETON_matmul:
     case SKELETON_conv2d: return gpu_matmul_facts(function, kernel, out);
     case SKELETON_gemv: return gpu_gemv_facts(function, kernel, out);
+    case SKELETON_skinny: return gpu_skinny_facts(function, kernel, out);
     case SKELETON_attention: return gpu_attention_facts(function, kernel, out);
     case SKELETON_split_attention: return gpu_split_attention_facts(function, kernel, out);
     default: return gpu_rows_facts(function, kernel, out);
@@ -45,6 +46,7 @@ void gpu_workspace(const struct function *function, const struct kernel *kernel,
         *out_bytes = tile.workspace_bytes;
         *out_counters = tile.counters;
         break;
+    case SKELETON_skinny: gpu_skinny_split(function, kernel, out_bytes, out_counters); break;
     case SKELETON_split_attention:
         if (attention_layout(function, kernel, &attention))
             gpu_split_attention_workspace(&attention, out_bytes, out_counters);
@@ -59,7 +61,7 @@ static int64_t column_tiles(const struct function *function, const struct kernel
     struct product_layout layout;
     int64_t blocks = product_segments(arena, function, kernel, &layout) ? layout.tiles : 0;
     arena_destroy(arena);
-    return blocks;
+    return blocks * attributes_int(&kernel->attributes, ATTRIBUTE_split);
 }
 
 static int64_t rows_grid(const struct function *function, const struct kernel *kernel)
@@ -76,7 +78,8 @@ int64_t gpu_blocks(const struct function *function, const struct kernel *kernel)
     switch (kernel->skeleton) {
     case SKELETON_matmul:
     case SKELETON_conv2d: return product_tile_of(function, kernel).blocks;
-    case SKELETON_gemv: return column_tiles(function, kernel);
+    case SKELETON_gemv:
+    case SKELETON_skinny: return column_tiles(function, kernel);
     case SKELETON_attention:
     case SKELETON_split_attention:
         return attention_layout(function, kernel, &attention) ? attention.tiles : 0;

@@ -119,6 +119,28 @@ static bool gemv_work(struct arena *arena, const struct function *function,
     return true;
 }
 
+/* The weights stream through once; tokens are padded to whole tiles. */
+static bool skinny_work(struct arena *arena, const struct function *function,
+                        const struct kernel *kernel, struct work *out)
+{
+    struct skinny_shape s;
+    if (!skinny_shape(arena, function, kernel, &s))
+        return false;
+    const struct few_operands *o = &s.operands;
+    enum dtype used = o->used;
+    double bytes = dtype_bits(used) / 8.0, parts = (double)(s.split * s.part_steps * s.depth);
+    double weights = (double)(o->layout.tiles * s.tile_rows) * parts, tokens = (double)s.tokens;
+    out->family = s.mt > 0 ? FAMILY_mma_bf16 : FAMILY_ffma;
+    out->blocks = (double)(o->layout.tiles * s.split);
+    out->operations = 2 * weights * tokens;
+    double rows = tokens * (double)o->layout.tiles * parts;
+    out->l2 = weights * dtype_bits(o->stored) / 8 + rows * bytes + 2 * (double)s.workspace_bytes;
+    out->shared = bytes * (2 * weights + rows + rows * (double)(s.mt > 0 ? s.warps : 8));
+    out->in_flight = (double)((s.stages - 1) * (s.weight_bytes + s.token_bytes));
+    out->phases = 2 + o->reductions + (s.split > 1 ? 2 : 0);
+    return true;
+}
+
 /* --- attention --- */
 
 static bool attention_work(const struct gpu *gpu, const struct function *function,
@@ -194,6 +216,7 @@ static bool find_work(const struct gpu *gpu, const struct function *function,
     case SKELETON_matmul:
     case SKELETON_conv2d: found = matmul_work(gpu, arena, function, kernel, out); break;
     case SKELETON_gemv: found = gemv_work(arena, function, kernel, out); break;
+    case SKELETON_skinny: found = skinny_work(arena, function, kernel, out); break;
     case SKELETON_attention:
     case SKELETON_split_attention: found = attention_work(gpu, function, kernel, out); break;
     default: stream_work(function, kernel, out); break;
@@ -204,6 +227,14 @@ static bool find_work(const struct gpu *gpu, const struct function *function,
 
 /* --- time --- */
 
+/* Bytes on their way with so many blocks at work; a multiprocessor tracks so many and no more. */
+static double flying(const struct gpu *gpu, const struct work *work, double blocks)
+{
+    enum { MOST = 32768 };
+    double units = at_most(blocks, gpu->multiprocessors);
+    return units * at_most(blocks / units * work->in_flight, MOST);
+}
+
 /* The share of its bandwidth that memory reaches with so many bytes in flight (Little's law),
  * over all rounds of blocks: the last one may be short. */
 static double hbm_time(const struct gpu *gpu, const struct work *work, double slots)
@@ -211,11 +242,11 @@ static double hbm_time(const struct gpu *gpu, const struct work *work, double sl
     double needed = gpu->hbm_gbs * 1e3 * GPU_LATENCY_US;
     double left = work->blocks, us = 0, each = work->hbm / work->blocks;
     double rounds = (double)(int64_t)(left / slots);
-    double full = at_most(1, slots * work->in_flight / needed);
+    double full = at_most(1, flying(gpu, work, slots) / needed);
     us += rounds * slots * each / (gpu->hbm_gbs * 1e3 * full);
     left -= rounds * slots;
     if (left > 0)
-        us += left * each / (gpu->hbm_gbs * 1e3 * at_most(1, left * work->in_flight / needed));
+        us += left * each / (gpu->hbm_gbs * 1e3 * at_most(1, flying(gpu, work, left) / needed));
     return us;
 }
 
@@ -225,6 +256,9 @@ static double busiest(const struct gpu *gpu, const struct work *work)
     return ceil_divide(work->blocks, gpu->multiprocessors) / work->blocks;
 }
 
+/* Bytes a clock: a multiprocessor takes in 64 from the cache, and moves 128 of shared memory. */
+enum { UNIT_BYTES = 64, SHARED_BYTES = 128 };
+
 static void find_times(const struct gpu *gpu, const struct work *work, struct gpu_prediction *out)
 {
     double rate = work->rate > 0 ? work->rate : gpu->rates[work->family].attainable;
@@ -232,9 +266,10 @@ static void find_times(const struct gpu *gpu, const struct work *work, struct gp
     double slots = (double)(out->residency * gpu->multiprocessors);
     out->rounds = work->blocks / slots;
     out->hbm_us = hbm_time(gpu, work, slots);
-    out->l2_us = work->l2 / (gpu->l2_gbs * 1e3);
+    out->l2_us = at_least(work->l2 / (gpu->l2_gbs * 1e3),
+                          work->l2 * share / (UNIT_BYTES * gpu->clock_mhz));
     out->compute_us = work->operations * share * gpu->multiprocessors / (rate * 1e6);
-    out->shared_us = work->shared * share / (128 * gpu->clock_mhz);
+    out->shared_us = work->shared * share / (SHARED_BYTES * gpu->clock_mhz);
     double fills = ceil_divide(work->blocks, slots) / out->residency;
     out->start_us = GPU_BOUNDARY_US + GPU_LATENCY_US * (work->phases - 1 + at_least(1, fills));
 }

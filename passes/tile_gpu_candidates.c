@@ -117,6 +117,24 @@ static void list_gemv(const struct tile_subject *s, struct tile_list *list)
     }
 }
 
+/* The weights are the rows of the tile: a row of a stage has 64 or 128 bytes. */
+static void list_skinny(const struct tile_subject *s, struct tile_list *list)
+{
+    struct product_layout layout;
+    if (!product_segments(s->arena, s->function, s->kernel, &layout))
+        return;
+    int64_t partners = layout.segments[0].count;
+    int bits = dtype_bits(layout.segments[0].anchors[0]->operands[0]->type.dtype);
+    struct tile_candidate c = {.threads = 128, .pair = pair_of(&layout)};
+    for (c.kc = 512 / bits; c.kc <= 1024 / bits; c.kc *= 2)
+        for (int64_t rows = 256; rows >= 32; rows /= 2)
+            for (c.stages = 6; c.stages >= 2; c.stages -= 2) {
+                c.cols = rows / partners;
+                if (product_tile(&layout, c.cols, c.pair))
+                    add_splits(s, list, c, layout.tiles, ceil_divide(layout.e.k, c.kc));
+            }
+}
+
 /* --- attention --- */
 
 static const struct {
@@ -276,6 +294,7 @@ void tile_list_kernel(const struct tile_subject *s, struct tile_list *out)
     case SKELETON_matmul:
     case SKELETON_conv2d: list_tiles(s, out); break;
     case SKELETON_gemv: list_gemv(s, out); break;
+    case SKELETON_skinny: list_skinny(s, out); break;
     case SKELETON_attention: list_attention(out); break;
     case SKELETON_split_attention: list_split_attention(s, out); break;
     case SKELETON_rows: list_rows(s, out); break;

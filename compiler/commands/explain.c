@@ -29,8 +29,33 @@ static void print_kernel(const struct explained_kernel *kernel, double total)
     printf("%c %-*.*s %-13s %-12.12s %11.3f %11.3f %10.1f %6.1f%%  %-7s %5.0f%%\n",
            kernel->distinct ? '*' : ' ', NAME, NAME, kernel->name, kernel->skeleton, kernel->scope,
            kernel->flops / 1e6, kernel->bytes / 1e6, kernel->seconds * 1e6,
-           100 * share(kernel->seconds, total), bound_of(kernel->compute, kernel->memory),
+           100 * share(kernel->seconds, total), kernel->bound,
            100 * other_share(kernel->compute, kernel->memory));
+}
+
+/* --- GPUs --- */
+
+static void print_gpu_kernel(const struct explained_kernel *kernel, double total)
+{
+    printf("%c %-*.*s %-15s %-12.12s %11.3f %11.3f %10.2f %6.1f%%  %-10s %6.0f%% %6d\n",
+           kernel->distinct ? '*' : ' ', NAME, NAME, kernel->name, kernel->skeleton, kernel->scope,
+           kernel->flops / 1e6, kernel->bytes / 1e6, kernel->seconds * 1e6,
+           100 * share(kernel->seconds, total), kernel->bound, 100 * kernel->occupancy,
+           kernel->residency);
+}
+
+static void print_gpu_function(const struct explained_function *function)
+{
+    printf("\n%s: %zu kernels, %zu of them not seen before (*)\n", function->name, function->count,
+           function->distinct);
+    printf("  %-*s %-15s %-12s %11s %11s %10s %7s  %-10s %7s %6s\n", NAME, "kernel", "skeleton",
+           "part", "MFLOP", "MB", "us", "share", "bound", "threads", "blocks");
+    for (size_t i = 0; i < function->count; i++)
+        print_gpu_kernel(&function->kernels[i], function->seconds);
+    printf("  %-*s %-15s %-12s %11.3f %11.3f %10.2f\n", NAME, "total", "", "",
+           function->flops / 1e6, function->bytes / 1e6, function->seconds * 1e6);
+    printf("  at the GPU's peak figures %.2f us: the prediction is at %.0f%% of them\n",
+           function->floor * 1e6, 100 * share(function->floor, function->seconds));
 }
 
 static void print_function(const struct explained_function *function)
@@ -48,14 +73,14 @@ static void print_function(const struct explained_function *function)
 }
 
 static void write_costs(struct rt_json_writer *json, double flops, double bytes, double compute,
-                        double memory, double seconds)
+                        double memory, double seconds, const char *bound)
 {
     rt_json_write_double(json, "flops", flops);
     rt_json_write_double(json, "bytes", bytes);
     rt_json_write_double(json, "compute_s", compute);
     rt_json_write_double(json, "memory_s", memory);
     rt_json_write_double(json, "seconds", seconds);
-    rt_json_write_text(json, "bound", bound_of(compute, memory));
+    rt_json_write_text(json, "bound", bound);
     rt_json_write_double(json, "other", other_share(compute, memory));
 }
 
@@ -65,7 +90,9 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
     rt_json_write_text(json, "function", function->name);
     rt_json_write_unsigned(json, "distinct", function->distinct);
     write_costs(json, function->flops, function->bytes, function->compute, function->memory,
-                function->seconds);
+                function->seconds, bound_of(function->compute, function->memory));
+    if (function->floor > 0)
+        rt_json_write_double(json, "floor_s", function->floor);
     rt_json_write_array(json, "kernels");
     for (size_t i = 0; i < function->count; i++) {
         const struct explained_kernel *kernel = &function->kernels[i];
@@ -74,9 +101,13 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
         rt_json_write_text(json, "skeleton", kernel->skeleton);
         rt_json_write_text(json, "part", kernel->scope);
         rt_json_write_bool(json, "distinct", kernel->distinct);
+        if (kernel->residency > 0) {
+            rt_json_write_double(json, "occupancy", kernel->occupancy);
+            rt_json_write_int(json, "residency", kernel->residency);
+        }
         rt_json_write_double(json, "share", share(kernel->seconds, function->seconds));
         write_costs(json, kernel->flops, kernel->bytes, kernel->compute, kernel->memory,
-                    kernel->seconds);
+                    kernel->seconds, kernel->bound);
         rt_json_write_end(json);
     }
     rt_json_write_end(json);
@@ -105,10 +136,11 @@ int command_explain(const struct options *options)
     if (options->json) {
         write_all(&job, functions);
     } else {
-        printf("predicted for one core of %s, by the figures of `sinter targets`\n",
-               job.pipeline.target->name);
+        bool gpu = job.pipeline.target->gpu != NULL;
+        printf("predicted for %s%s, by the figures of `sinter targets`\n",
+               gpu ? "" : "one core of ", job.pipeline.target->name);
         for (size_t f = 0; f < job.module->functions.count; f++)
-            print_function(&functions[f]);
+            (gpu ? print_gpu_function : print_function)(&functions[f]);
     }
     arena_destroy(arena);
     return EXIT_OK;
