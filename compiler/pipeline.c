@@ -25,6 +25,12 @@ static void run_optimizer(struct module *module, const struct pipeline_options *
     pass_optimizer(module);
 }
 
+static void run_unroll(struct module *module, const struct pipeline_options *options)
+{
+    (void)options;
+    pass_unroll(module);
+}
+
 static void run_decode(struct module *module, const struct pipeline_options *options)
 {
     pass_decode(module, &(struct decode_options){options->max_length, options->max_chunk});

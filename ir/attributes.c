@@ -121,6 +121,11 @@ void attributes_set_text(struct arena *arena, struct attributes *a, enum attribu
     put(arena, a, (struct attribute){.id = id, .text = copy});
 }
 
+void attributes_set_body(struct arena *arena, struct attributes *a, struct function *body)
+{
+    put(arena, a, (struct attribute){.id = ATTRIBUTE_body, .text = body->name, .function = body});
+}
+
 void attributes_set_list(struct arena *arena, struct attributes *a, enum attribute_id id,
                          const int64_t *list, int count)
 {

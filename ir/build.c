@@ -1,6 +1,7 @@
 /* Making nodes: see build.h. */
 #include "ir/build.h"
 
+#include "ir/loop.h"
 #include "ir/names.h"
 
 #include <string.h>
@@ -8,17 +9,17 @@
 struct node *build_node(struct builder *b, enum op op, struct value *const *operands, int count,
                         struct attributes attributes, const char *name)
 {
-    struct type types[2];
+    struct type types[MAX_RESULTS];
     if (!b->function)
         fatal(INTERNAL, "a node outside a function", op_info(op)->name);
     infer_types(op, operands, count, &attributes, b->location, types);
-    struct node *node = node_create(b->module, op, count);
+    struct node *node = node_create_results(b->module, op, count, result_count_of(op, &attributes));
     if (count)
         memcpy(node->operands, operands, (size_t)count * sizeof *operands);
     node->attributes = attributes;
     node->location = b->location;
     node->scope = b->scope ? b->scope : "";
-    for (int i = 0; i < op_info(op)->results; i++) {
+    for (int i = 0; i < node->result_count; i++) {
         node->results[i].type = types[i];
         name_result(b->module, b->function, &node->results[i], name);
     }

@@ -1,6 +1,10 @@
 /* See cost.h. Flops by op: from the row (EW, RED), or cost_NAME (OP). */
 #include "ir/cost.h"
 
+#include "ir/loop.h"
+
+static double node_flops(const struct node *node);
+
 static double elements(const struct value *value)
 {
     return (double)type_elements(&value->type);
@@ -90,6 +94,16 @@ static double cost_cumsum(const struct node *node)
     return elements(&node->results[0]);
 }
 
+/* All iterations. */
+static double cost_loop(const struct node *node)
+{
+    const struct loop loop = loop_of(node);
+    double flops = 0;
+    for (size_t i = 0; i < loop.body->nodes.count; i++)
+        flops += node_flops(loop.body->nodes.items[i]);
+    return (double)loop.trips * flops;
+}
+
 static double (*const structured_flops[OP_COUNT])(const struct node *node) = {
 #define OP(name, ...) [OP_##name] = cost_##name,
 #include "ir/ops.def"
@@ -134,7 +148,7 @@ struct cost node_cost(const struct node *node)
         return cost;
     for (int i = 0; i < node->operand_count; i++)
         cost.bytes += bytes_read(node, i);
-    for (int i = 0; i < op_info(node->op)->results; i++)
+    for (int i = 0; i < node->result_count; i++)
         cost.bytes += bytes_written(node, i);
     return cost;
 }
@@ -197,7 +211,7 @@ static double node_traffic(struct range range, size_t n, double least)
             (leaf || bytes(value) > least))
             sum += kernel_reads(range, value);
     }
-    for (int i = 0; i < op_info(node->op)->results; i++)
+    for (int i = 0; i < node->result_count; i++)
         if (is_written(&node->results[i]) && bytes(&node->results[i]) > least)
             sum += bytes_written(node, i);
     return sum;

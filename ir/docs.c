@@ -222,6 +222,13 @@ static const char *const meanings[OP_COUNT] = {
     [OP_mark] = "%seen bool[B,V], %ids i32[B,C], %count i32[B]: seen[b, ids[b,i]] = true for "
                 "i < count[b]; ids outside are not marked",
     [OP_sort] = "%x {axis descending}: values and i32 indices; stable, NaN last",
+    [OP_loop] =
+        "%carried.., %sliced.., %others.. {body trips carried sliced reverse}: calls function "
+        "`body` (role body, defined before) for i = 0 .. trips-1, or backward with "
+        "`reverse`, on i (i32[]), the carried values, part i of axis 0 of the sliced operands and "
+        "the others. Its first outputs are the next carried values, and the loop gives the last "
+        "ones; the outputs behind them are stacked along a new axis 0. A body uses no weights and "
+        "no states. `unroll` replaces loops by their iterations",
     [OP_cumsum] = "%x {axis exclusive}: running sums, without the element itself if `exclusive`",
 };
 
@@ -286,7 +293,11 @@ static void print_structured(struct str *out, enum op op)
     str_printf(out, "| %s | %d", info->name, info->operands_min);
     if (info->operands_max != info->operands_min)
         str_printf(out, "-%d", info->operands_max);
-    str_printf(out, " | %d | %s | %s |\n", info->results, flag_name(info->flags), meanings[op]);
+    if (info->results)
+        str_printf(out, " | %d", info->results);
+    else
+        str_printf(out, " | 1-%d", MAX_RESULTS);
+    str_printf(out, " | %s | %s |\n", flag_name(info->flags), meanings[op]);
 }
 
 static void print_ops(struct str *out, enum op_kind kind)

@@ -40,14 +40,14 @@ void interp_node(const struct module *module, enum interp_mode mode, const struc
                  const double *const *in, double *const *out)
 {
     const struct op_info *info = op_info(node->op);
-    struct interp_call call = {module, node, in, out};
+    struct interp_call call = {module, node, in, out, mode};
     if (info->kind == KIND_EW)
         interp_ew(&call);
     else if (info->kind == KIND_RED)
         interp_red(&call);
     else
         interpret_structured[node->op](&call);
-    for (int i = 0; i < info->results; i++) {
+    for (int i = 0; i < node->result_count; i++) {
         const struct type *type = &node->results[i].type;
         interp_round(mode, type->dtype, out[i], type_elements(type));
     }
@@ -130,13 +130,13 @@ static void start_state(struct interp *interp, const struct node *state)
 static void evaluate(struct interp *interp, const struct node *node)
 {
     const double *in[64];
-    double *out[2];
+    double *out[MAX_RESULTS];
     for (int i = 0; i < node->operand_count; i++) {
         in[i] = interp_value(interp, node->operands[i]);
         if (!in[i])
             fatal(INTERNAL, "a value was not bound", node->operands[i]->name);
     }
-    for (int i = 0; i < op_info(node->op)->results; i++)
+    for (int i = 0; i < node->result_count; i++)
         out[i] = interp_tensor(interp, &node->results[i]);
     interp_node(interp->module, interp->mode, node, in, out);
 }
@@ -183,10 +183,15 @@ struct module *interp_module(const struct interp *interp)
     return interp->module;
 }
 
+void interp_body(struct interp *interp, const struct function *function)
+{
+    for (size_t i = 0; i < function->nodes.count; i++)
+        evaluate(interp, function->nodes.items[i]);
+}
+
 void interp_function(struct interp *interp, const struct function *function)
 {
     interp_start_states(interp);
-    for (size_t i = 0; i < function->nodes.count; i++)
-        evaluate(interp, function->nodes.items[i]);
+    interp_body(interp, function);
     replace_states(interp, function);
 }

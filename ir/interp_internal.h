@@ -9,6 +9,7 @@ struct interp_call {
     const struct node *node;
     const double *const *in; /* by operand; row-major, type_elements of it */
     double *const *out;      /* by result */
+    enum interp_mode mode;
 };
 
 #define call_type(call, i) (&(call)->node->operands[i]->type)
@@ -33,6 +34,8 @@ void interp_red(const struct interp_call *call);
 double *interp_tensor(struct interp *interp, const struct value *value);
 void interp_start_states(struct interp *interp);
 struct module *interp_module(const struct interp *interp);
+/* The nodes of a function whose params are bound, and nothing else. */
+void interp_body(struct interp *interp, const struct function *function);
 
 /* Items of a row in the order of the op sort: stable by index, NaN last. */
 struct sort_item {

@@ -95,10 +95,10 @@ static const double *read_value(struct planned *p, const struct value *value)
 static void compute(struct planned *p, const struct node *node)
 {
     const double *in[64];
-    double *out[2];
+    double *out[MAX_RESULTS];
     for (int i = 0; i < node->operand_count; i++)
         in[i] = read_value(p, node->operands[i]);
-    for (int i = 0; i < op_info(node->op)->results; i++)
+    for (int i = 0; i < node->result_count; i++)
         out[i] = interp_tensor(p->interp, &node->results[i]);
     interp_node(p->module, INTERP_ROUNDED, node, in, out);
 }
@@ -123,7 +123,7 @@ static void for_live(struct planned *p, size_t k, size_t node_count, for_stored 
             visit(p, value);
     }
     for (size_t n = 0; n < node_count; n++)
-        for (int i = 0; i < op_info(function->nodes.items[n]->op)->results; i++) {
+        for (int i = 0; i < function->nodes.items[n]->result_count; i++) {
             const struct value *value = &function->nodes.items[n]->results[i];
             if (value->place.kind == PLACE_ARENA && p->last_use[value->id] > k + 1)
                 visit(p, value);
@@ -164,7 +164,7 @@ static void run_kernel(struct planned *p, size_t k, size_t *at)
     for (; *at < function->nodes.count && function->nodes.items[*at]->kernel == p->kernel; ++*at)
         compute(p, function->nodes.items[*at]);
     for (size_t n = first; n < *at; n++)
-        for (int i = 0; i < op_info(function->nodes.items[n]->op)->results; i++) {
+        for (int i = 0; i < function->nodes.items[n]->result_count; i++) {
             const struct value *value = &function->nodes.items[n]->results[i];
             write_value(p, value, interp_value(p->interp, value));
         }

@@ -40,7 +40,7 @@ enum skeleton {
     SKELETON_COUNT
 };
 
-enum { MAX_RANK = 8 };
+enum { MAX_RANK = 8, MAX_RESULTS = 24 };
 
 /*
  * A tensor type. Row-major and contiguous unless `strided`: then element (i0, i1, ...) stands at
@@ -54,11 +54,13 @@ struct type {
     int64_t strides[MAX_RANK], offset;
 };
 
+struct function;
 struct attribute {
     enum attribute_id id;
     int64_t integer;   /* INT, FLAG, TYPE; number of items of a LIST */
     double real;       /* REAL */
     const char *text;  /* TEXT */
+    struct function *function; /* TEXT `body`: the function of that name */
     const int64_t *list;
 };
 
@@ -99,7 +101,8 @@ struct node {
     enum op op;
     struct value **operands;
     int operand_count;
-    struct value *results; /* op_info(op)->results of them */
+    struct value *results;
+    int result_count; /* op_info(op)->results; of a loop, as many as its body has outputs */
     struct attributes attributes;
     struct location location; /* of the model text that made it */
     const char *scope;        /* provenance: "layers.3", "" at the top */
@@ -200,7 +203,7 @@ enum ew_rule { RULE_SAME, RULE_TEST, RULE_LOGIC, RULE_SELECT, RULE_CAST, RULE_DR
 struct op_info {
     const char *name;
     enum op_kind kind;
-    int operands_min, operands_max, results;
+    int operands_min, operands_max, results; /* results 0: see struct node */
     unsigned flags;
     int flops;               /* of an element, EW and RED */
     enum ew_rule rule;       /* EW */
@@ -247,6 +250,8 @@ void attributes_set_text(struct arena *, struct attributes *a, enum attribute_id
                          const char *text);
 void attributes_set_list(struct arena *, struct attributes *a, enum attribute_id id,
                          const int64_t *list, int count);
+/* Attribute `body`, by the name of the function. */
+void attributes_set_body(struct arena *, struct attributes *a, struct function *body);
 void attributes_remove(struct attributes *a, enum attribute_id id);
 /* Attributes of their own, to be changed; lists and texts are shared. */
 struct attributes attributes_copy(struct arena *arena, const struct attributes *a);
@@ -262,6 +267,9 @@ struct attributes attributes_copy(struct arena *arena, const struct attributes *
 
 struct module *module_create(struct arena *arena, const char *name);
 struct function *module_add_function(struct module *module, const char *name);
+/* A function in front of another one, named `wanted` or with a suffix ".2", ".3", ... */
+struct function *module_insert_function(struct module *module, const struct function *before,
+                                        const char *wanted);
 struct function *module_find_function(const struct module *module, const char *name);
 struct node *module_find_leaf(const struct module *module, const char *name);
 void module_add_fact(struct module *module, const char *name, const char *value);

@@ -23,6 +23,21 @@ struct function *module_add_function(struct module *module, const char *name)
     return function;
 }
 
+struct function *module_insert_function(struct module *module, const struct function *before,
+                                        const char *wanted)
+{
+    const char *name = wanted;
+    for (int i = 2; module_find_function(module, name); i++)
+        name = arena_printf(module->arena, "%s.%d", wanted, i);
+    struct function *function = module_add_function(module, name);
+    size_t at = module->functions.count - 1;
+    for (; at > 0 && module->functions.items[at] != before; at--)
+        module->functions.items[at] = module->functions.items[at - 1];
+    module->functions.items[at + 1] = module->functions.items[at];
+    module->functions.items[at] = function;
+    return function;
+}
+
 struct function *module_find_function(const struct module *module, const char *name)
 {
     for (size_t i = 0; i < module->functions.count; i++)

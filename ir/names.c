@@ -141,7 +141,7 @@ bool name_keep(struct module *module, struct function *function, struct value *v
 
 static void enter_node(struct map *names, struct node *node)
 {
-    for (int i = 0; i < op_info(node->op)->results; i++)
+    for (int i = 0; i < node->result_count; i++)
         map_set(names, node->results[i].name, &node->results[i]);
 }
 
@@ -164,13 +164,18 @@ void names_refresh(struct module *module, struct function *function)
 
 struct node *node_create(struct module *module, enum op op, int operand_count)
 {
+    return node_create_results(module, op, operand_count, op_info(op)->results);
+}
+
+struct node *node_create_results(struct module *module, enum op op, int operand_count, int results)
+{
     struct node *node = arena_new(module->arena, struct node);
-    int results = op_info(op)->results;
     node->op = op;
     node->scope = "";
     node->id = module->next_node++;
     node->operand_count = operand_count;
     node->operands = arena_array(module->arena, struct value *, (size_t)operand_count);
+    node->result_count = results;
     node->results = arena_array(module->arena, struct value, (size_t)results);
     for (int i = 0; i < results; i++)
         node->results[i] =

@@ -28,5 +28,8 @@ void names_refresh(struct module *module, struct function *function);
 
 /* A node without operands, attributes and types, entered nowhere; its results have ids. */
 struct node *node_create(struct module *module, enum op op, int operand_count);
+/* The same with a number of results of its own: a loop. */
+struct node *node_create_results(struct module *module, enum op op, int operand_count,
+                                 int result_count);
 
 #endif

@@ -3,6 +3,7 @@
  * type that a line states must be the one that the shape rule gives.
  */
 #include "ir/build.h"
+#include "ir/loop.h"
 #include "ir/names.h"
 #include "ir/program.h"
 #include "ir/shape.h"
@@ -10,7 +11,7 @@
 
 #include <string.h>
 
-enum { MAX_FILES = 1024, MAX_RESULTS = 2, MAX_OPERANDS = 64 };
+enum { MAX_FILES = 1024, MAX_OPERANDS = 64 };
 
 struct parser {
     struct lexer lexer;
@@ -45,7 +46,7 @@ static struct location parse_location(struct parser *p)
 static void parse_tail(struct parser *p, struct node *node)
 {
     struct lexer *lexer = &p->lexer;
-    int count = op_info(node->op)->results;
+    int count = node->result_count;
     for (int i = 0; i < count; i++) {
         lexer_need(lexer, i ? "," : ":");
         node->results[i].type = parse_type(lexer);
@@ -226,7 +227,7 @@ static enum op parse_op(struct parser *p, int results)
     if (token->kind != TOKEN_WORD || !op_parse(token->text, token->length, &op) ||
         (op_info(op)->flags & OP_LEAF))
         lexer_expected(&p->lexer, "the name of an op");
-    if (op_info(op)->results != results)
+    if (op != OP_loop && op_info(op)->results != results)
         lexer_expected(&p->lexer, arena_printf(p->lexer.arena, "an op with %d results", results));
     lexer_next(&p->lexer);
     return op;
@@ -237,11 +238,23 @@ static void check_types(const struct node *node, struct location at)
 {
     struct type types[MAX_RESULTS];
     infer_types(node->op, node->operands, node->operand_count, &node->attributes, at, types);
-    for (int i = 0; i < op_info(node->op)->results; i++) {
+    for (int i = 0; i < node->result_count; i++) {
         const struct type *type = &node->results[i].type;
         if (type->dtype != types[i].dtype || !type_same_dims(type, &types[i]))
             fatal_at(at, IR_TYPE, op_info(node->op)->name, shape_text(&types[i]), shape_text(type));
     }
+}
+
+/* The body's name to the function; a missing one is left to the shape rule. */
+static void find_body(struct parser *p, struct node *node, struct location at)
+{
+    const char *name = node_text(node, body);
+    struct function *body = name ? module_find_function(p->module, name) : NULL;
+    if (!body || body == p->function)
+        return;
+    attributes_set_body(p->lexer.arena, &node->attributes, body);
+    if (body->bindings.count != (size_t)node->result_count)
+        fatal_at(at, IR_EXPECTED, "as many results as the body of the loop has outputs");
 }
 
 static void parse_node_line(struct parser *p)
@@ -253,7 +266,7 @@ static void parse_node_line(struct parser *p)
     int results = 0, count = 0;
     do {
         if (results == MAX_RESULTS)
-            lexer_expected(lexer, "at most two results");
+            lexer_expected(lexer, "at most 24 results");
         names[results++] = lexer_value_name(lexer);
     } while (lexer_take(lexer, ","));
     lexer_need(lexer, "=");
@@ -267,10 +280,12 @@ static void parse_node_line(struct parser *p)
         if (lexer->token.kind != TOKEN_VALUE)
             lexer_expected(lexer, "another operand");
     }
-    struct node *node = node_create(p->module, op, count);
+    struct node *node = node_create_results(p->module, op, count, results);
     if (count)
         memcpy(node->operands, operands, (size_t)count * sizeof *operands);
     node->attributes = parse_attributes(lexer);
+    if (op == OP_loop)
+        find_body(p, node, at);
     node->kernel = p->kernel;
     parse_tail(p, node);
     check_types(node, at);

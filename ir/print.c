@@ -70,7 +70,7 @@ static void print_place(struct printer *p, struct place place)
 /* " : type, type @ place, place !1:2:3 ^scope" */
 static void print_tail(struct printer *p, const struct node *node)
 {
-    int count = op_info(node->op)->results;
+    int count = node->result_count;
     bool placed = false;
     for (int i = 0; i < count; i++) {
         str_printf(&p->out, "%s%s", i ? ", " : " : ",
@@ -155,7 +155,7 @@ static void print_leaves(struct printer *p, const struct module *module)
 static void print_node(struct printer *p, const struct node *node)
 {
     str_printf(&p->out, node->kernel ? "    " : "  ");
-    for (int i = 0; i < op_info(node->op)->results; i++)
+    for (int i = 0; i < node->result_count; i++)
         str_printf(&p->out, "%s%%%s", i ? ", " : "", node->results[i].name);
     str_printf(&p->out, " = %s", op_info(node->op)->name);
     for (int i = 0; i < node->operand_count; i++)

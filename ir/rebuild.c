@@ -1,6 +1,7 @@
 /* Rewriting functions and dropping what is dead: see build.h. */
 #include "ir/build.h"
 
+#include "ir/loop.h"
 #include "ir/names.h"
 
 #include <string.h>
@@ -47,19 +48,20 @@ void rebuild_set(struct rebuild *r, const struct value *old, struct value *repla
 struct node *rebuild_copy(struct rebuild *r, const struct node *old)
 {
     struct arena *arena = r->builder.module->arena;
-    struct node *node = node_create(r->builder.module, old->op, old->operand_count);
+    struct node *node =
+        node_create_results(r->builder.module, old->op, old->operand_count, old->result_count);
     for (int i = 0; i < old->operand_count; i++) {
         node->operands[i] = rebuild_get(r, old->operands[i]);
         if (!node->operands[i])
             fatal(INTERNAL, "an operand was not mapped", old->operands[i]->name);
     }
-    struct type types[2];
+    struct type types[MAX_RESULTS];
     infer_types(old->op, node->operands, node->operand_count, &old->attributes, old->location,
                 types);
     node->attributes = attributes_copy(arena, &old->attributes);
     node->location = old->location;
     node->scope = old->scope;
-    for (int i = 0; i < op_info(old->op)->results; i++) {
+    for (int i = 0; i < old->result_count; i++) {
         const struct type *was = &old->results[i].type;
         bool same = was->dtype == types[i].dtype && type_same_dims(was, &types[i]);
         node->results[i].type = same ? *was : types[i]; /* keeps strides */
@@ -105,7 +107,7 @@ static void mark_bindings(const struct function *function, bool *used)
 
 static bool node_used(const struct node *node, const bool *used)
 {
-    for (int i = 0; i < op_info(node->op)->results; i++)
+    for (int i = 0; i < node->result_count; i++)
         if (used[node->results[i].id])
             return true;
     return false;
@@ -137,6 +139,32 @@ static void mark_sources(const struct module *module, bool *used)
     }
 }
 
+/* Whether a function holds a loop with this body. */
+static bool calls_body(const struct function *function, const struct function *body)
+{
+    for (size_t i = 0; i < function->nodes.count; i++)
+        if (function->nodes.items[i]->op == OP_loop &&
+            loop_of(function->nodes.items[i]).body == body)
+            return true;
+    return false;
+}
+
+/* Bodies of loops that are gone. They stand before their users. */
+static void drop_dead_bodies(struct module *module)
+{
+    for (size_t i = module->functions.count; i-- > 0;) {
+        const struct function *body = module->functions.items[i];
+        bool used = !is_loop_body(body);
+        for (size_t k = i + 1; !used && k < module->functions.count; k++)
+            used = calls_body(module->functions.items[k], body);
+        if (used)
+            continue;
+        module->functions.count--;
+        for (size_t k = i; k < module->functions.count; k++)
+            module->functions.items[k] = module->functions.items[k + 1];
+    }
+}
+
 void remove_dead(struct module *module)
 {
     bool *used = arena_array(module->arena, bool, module->next_value);
@@ -144,6 +172,7 @@ void remove_dead(struct module *module)
         drop_dead_nodes(module->functions.items[i], used);
         names_refresh(module, module->functions.items[i]);
     }
+    drop_dead_bodies(module);
     mark_sources(module, used);
     size_t kept = 0;
     for (size_t i = 0; i < module->weights.count; i++)

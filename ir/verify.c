@@ -5,6 +5,7 @@
 #include "ir/verify.h"
 
 #include "ir/build.h"
+#include "ir/loop.h"
 #include "ir/names.h"
 #include "ir/program.h"
 
@@ -117,10 +118,10 @@ static void check_strides(const struct verifier *v, const struct value *value)
 
 static void check_types(const struct verifier *v, const struct node *node)
 {
-    struct type types[2];
+    struct type types[MAX_RESULTS];
     if (!try_infer(node, types))
         verify_fail(v, &node->results[0], diag_last_message());
-    for (int i = 0; i < op_info(node->op)->results; i++) {
+    for (int i = 0; i < node->result_count; i++) {
         const struct type *type = &node->results[i].type;
         if (type->dtype != types[i].dtype || !type_same_dims(type, &types[i]))
             verify_fail(v, &node->results[i], "the type is what the shape rule gives");
@@ -194,6 +195,30 @@ static void check_operands(const struct verifier *v, const struct node *node)
             verify_fail(v, &node->results[0], "operands stand before their uses");
 }
 
+/* The body of a loop is a function of that role, before this one. */
+static void check_loop(const struct verifier *v, const struct node *node)
+{
+    const struct attribute *body = attributes_find(&node->attributes, ATTRIBUTE_body);
+    bool before = false;
+    for (size_t i = 0; body && v->module->functions.items[i] != v->function; i++)
+        before |= v->module->functions.items[i] == body->function;
+    if (!before || !is_loop_body(body->function) || strcmp(body->function->name, body->text) != 0)
+        verify_fail(v, &node->results[0],
+                    "the body of a loop is a function of role body before it");
+    if (node->kernel)
+        verify_fail(v, &node->results[0], "loops are in no kernel");
+    if (node->result_count != (int)body->function->bindings.count)
+        verify_fail(v, &node->results[0], "a loop has the results of its body");
+}
+
+/* What a body uses comes in as an operand of the loop. */
+static void check_body_operands(const struct verifier *v, const struct node *node)
+{
+    for (int i = 0; i < node->operand_count; i++)
+        if (node->operands[i]->node->op == OP_weight || node->operands[i]->node->op == OP_state)
+            verify_fail(v, &node->results[0], "the body of a loop uses no weights and states");
+}
+
 static void check_nodes(const struct verifier *v, struct map *seen)
 {
     const struct function *function = v->function;
@@ -205,10 +230,14 @@ static void check_nodes(const struct verifier *v, struct map *seen)
         const struct node *node = function->nodes.items[i];
         check_operands(v, node);
         check_attributes(v, node);
+        if (node->op == OP_loop)
+            check_loop(v, node);
+        if (is_loop_body(function))
+            check_body_operands(v, node);
         check_types(v, node);
         if (node->op == OP_const)
             check_blob(v, node);
-        for (int k = 0; k < op_info(node->op)->results; k++) {
+        for (int k = 0; k < node->result_count; k++) {
             check_name(v, seen, &node->results[k]);
             v->defined[node->results[k].id] = true;
         }
@@ -224,6 +253,9 @@ static void check_binding(const struct verifier *v, const struct binding *bindin
     if (map_get(names, binding->name))
         verify_fail(v, binding->value, "each output and each state is given once");
     map_set(names, binding->name, binding->value);
+    if (is_loop_body(v->function) && (binding->state || binding->value->node->op == OP_weight ||
+                                      binding->value->node->op == OP_state))
+        verify_fail(v, binding->value, "the body of a loop gives values of its own");
     if (!binding->state)
         return;
     if (binding->state->node->op != OP_state || !v->defined[binding->state->id])
@@ -239,7 +271,7 @@ static void leave_function(const struct verifier *v)
     for (size_t i = 0; i < function->params.count; i++)
         v->defined[function->params.items[i]->results[0].id] = false;
     for (size_t i = 0; i < function->nodes.count; i++)
-        for (int k = 0; k < op_info(function->nodes.items[i]->op)->results; k++)
+        for (int k = 0; k < function->nodes.items[i]->result_count; k++)
             v->defined[function->nodes.items[i]->results[k].id] = false;
 }
 
@@ -261,7 +293,7 @@ static void check_function(const struct verifier *v)
 /* A text's stage says whether it has kernels; the passes that come next rely on it. */
 static void check_stage(const struct verifier *v)
 {
-    static const char *const early[] = {"lower",  "simplify", "grad",  "optimizer",
+    static const char *const early[] = {"lower",  "simplify", "grad",  "optimizer", "unroll",
                                         "decode", "cast",     "clean", "layout"};
     const struct function *function = v->function;
     const struct value *first =

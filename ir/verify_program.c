@@ -1,6 +1,7 @@
 /* The rules of the program table: see program.h. */
 #include "ir/verify.h"
 
+#include "ir/loop.h"
 #include "ir/program.h"
 
 #include <string.h>
@@ -96,6 +97,7 @@ void verify_programs(const struct verifier *v)
         check_steps(v, &program->steps);
     }
     for (size_t i = 0; module->programs.count && i < module->functions.count; i++)
-        if (attributes_text(&module->functions.items[i]->attributes, ATTRIBUTE_role))
+        if (attributes_text(&module->functions.items[i]->attributes, ATTRIBUTE_role) &&
+            !is_loop_body(module->functions.items[i]))
             check_called(v, module->functions.items[i]);
 }

@@ -79,7 +79,7 @@ static void cast_node(struct caster *c, const struct node *old)
         attributes_set_int(arena, &attributes, ATTRIBUTE_dtype, DTYPE_f32);
     struct node *node = build_node(&c->rebuild.builder, old->op, operands, old->operand_count,
                                    attributes, old->results[0].name);
-    for (int i = 0; i < op_info(old->op)->results; i++)
+    for (int i = 0; i < old->result_count; i++)
         rebuild_set(&c->rebuild, &old->results[i], &node->results[i]);
 }
 

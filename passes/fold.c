@@ -25,7 +25,7 @@ static bool may_fold(const struct node *node, struct value *const *operands)
 {
     const struct type *type = &node->results[0].type;
     uint64_t bytes = 0;
-    if (node->operand_count == 0 || op_info(node->op)->results != 1 ||
+    if (node->operand_count == 0 || node->result_count != 1 ||
         (op_info(node->op)->flags & (OP_EFFECT | OP_SOURCE)))
         return false;
     if (node->op == OP_broadcast) /* repeating is cheaper than storing */

@@ -129,19 +129,23 @@ static gradient_function *const structured_gradients[OP_COUNT] = {
 
 /* --- the sweep --- */
 
-/* Floats that depend on a trained weight: all float weights are trained. */
-static void find_wanted(struct gradient *g, const struct module *module,
-                        const struct function *function)
+void gradient_find_wanted(struct gradient *g)
+{
+    const struct function *function = g->b.function;
+    for (size_t n = 0; n < function->nodes.count; n++) {
+        const struct node *node = function->nodes.items[n];
+        for (int i = 0; i < node->operand_count; i++)
+            for (int k = 0; g->wanted[node->operands[i]->id] && k < node->result_count; k++)
+                g->wanted[node->results[k].id] = dtype_is_float(node->results[k].type.dtype);
+    }
+}
+
+/* All float weights are trained. */
+static void want_weights(struct gradient *g, const struct module *module)
 {
     for (size_t i = 0; i < module->weights.count; i++) {
         const struct value *weight = &module->weights.items[i]->results[0];
         g->wanted[weight->id] = dtype_is_float(weight->type.dtype);
-    }
-    for (size_t n = 0; n < function->nodes.count; n++) {
-        const struct node *node = function->nodes.items[n];
-        for (int i = 0; i < node->operand_count; i++)
-            for (int k = 0; g->wanted[node->operands[i]->id] && k < op_info(node->op)->results; k++)
-                g->wanted[node->results[k].id] = dtype_is_float(node->results[k].type.dtype);
     }
 }
 
@@ -154,21 +158,34 @@ static void name_adjoint(struct gradient *g, const struct value *value, struct v
                    arena_printf(g->b.module->arena, "d.%s", value->name));
 }
 
+/* Only results of loops have gradients beside the first: sort's indices are no floats. */
+static bool is_reached(const struct gradient *g, const struct node *node)
+{
+    for (int i = 0; i < node->result_count; i++)
+        if (g->adjoint[node->results[i].id] && g->wanted[node->results[i].id])
+            return true;
+    return false;
+}
+
 static void differentiate(struct gradient *g, const struct node *node)
 {
     struct value *dy = g->adjoint[node->results[0].id];
-    for (int i = 1; i < op_info(node->op)->results; i++)
-        if (g->adjoint[node->results[i].id])
-            fatal_at(node->location, GRAD_MISSING, op_info(node->op)->name);
-    if (!dy || !g->wanted[node->results[0].id])
+    if (!is_reached(g, node))
         return;
     g->b.location = node->location;
     g->b.scope = node->scope;
-    name_adjoint(g, &node->results[0], dy);
+    if (dy)
+        name_adjoint(g, &node->results[0], dy);
     if (op_info(node->op)->kind == KIND_OP)
         structured_gradients[node->op](g, node, dy);
     else
         differentiate_row(g, node, dy);
+}
+
+void gradient_sweep(struct gradient *g, size_t forward)
+{
+    for (size_t n = forward; n-- > 0;)
+        differentiate(g, g->b.function->nodes.items[n]);
 }
 
 static const struct binding *find_loss(const struct function *function)
@@ -187,7 +204,8 @@ static void differentiate_function(struct module *module, struct function *funct
     size_t forward = function->nodes.count;
     g.adjoint = arena_array(module->arena, struct value *, g.count);
     g.wanted = arena_array(module->arena, bool, g.count);
-    find_wanted(&g, module, function);
+    want_weights(&g, module);
+    gradient_find_wanted(&g);
     if (type_elements(&loss.value->type) != 1 || !dtype_is_float(loss.value->type.dtype))
         fatal_at(loss.location, GRAD_LOSS_SHAPE, type_text(module->arena, &loss.value->type));
     if (!g.wanted[loss.value->id])
@@ -196,8 +214,7 @@ static void differentiate_function(struct module *module, struct function *funct
     if (loss.value->type.rank)
         one = build_broadcast(&g.b, one, loss.value->type.rank, loss.value->type.dims);
     g.adjoint[loss.value->id] = one;
-    for (size_t n = forward; n-- > 0;)
-        differentiate(&g, function->nodes.items[n]);
+    gradient_sweep(&g, forward);
     for (size_t i = 0; i < module->weights.count; i++) {
         const struct node *weight = module->weights.items[i];
         struct value *adjoint = g.adjoint[weight->results[0].id];
@@ -220,11 +237,14 @@ static void differentiate_function(struct module *module, struct function *funct
  */
 void pass_grad(struct module *module)
 {
+    ARRAY_OF(struct function *) trained = {0}; /* bodies of loops are put between functions */
     for (size_t i = 0; i < module->functions.count; i++) {
         struct function *function = module->functions.items[i];
         const char *role = attributes_text(&function->attributes, ATTRIBUTE_role);
         if (role && strcmp(role, role_fit) == 0)
-            differentiate_function(module, function);
+            array_push(module->arena, &trained, function);
     }
+    for (size_t i = 0; i < trained.count; i++)
+        differentiate_function(module, trained.items[i]);
     remove_dead(module);
 }

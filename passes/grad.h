@@ -20,6 +20,12 @@ void gradient_add(struct gradient *g, const struct node *node, int i, struct val
 /* The sum over all axes where `dims` has 1 (rank 0: over all), in the shape of `type`. */
 struct value *gradient_reduce_to(struct gradient *g, struct value *value, const struct type *type);
 
+/* Marks the floats of the function's body that depend on what is wanted. */
+void gradient_find_wanted(struct gradient *g);
+
+/* The sweep over the first `forward` nodes of the function, from adjoints that are set. */
+void gradient_sweep(struct gradient *g, size_t forward);
+
 /* gradient_NAME of every OP row: adds to the adjoints of the operands that are wanted. dy is the
  * adjoint of the first result. */
 #define OP(name, ...) \

@@ -17,7 +17,7 @@ static void mark_full(struct copier *c)
     for (size_t i = function->nodes.count; i-- > 0;) {
         const struct node *node = function->nodes.items[i];
         bool needed = node->op == OP_update;
-        for (int r = 0; r < op_info(node->op)->results; r++)
+        for (int r = 0; r < node->result_count; r++)
             needed |= c->full[node->results[r].id];
         for (int o = 0; needed && o < node->operand_count; o++)
             c->full[node->operands[o]->id] = true;

@@ -18,6 +18,9 @@ void pass_grad(struct module *module);
 /* SGD with momentum on those gradients; trained weights become states. */
 void pass_optimizer(struct module *module);
 
+/* Loops into their iterations. */
+void pass_unroll(struct module *module);
+
 struct decode_options {
     int64_t max_length; /* prompt and new tokens together: slots of a cache without window */
     int64_t max_chunk;  /* largest chunk of any function: extra slots of a ring */

@@ -1,10 +1,12 @@
 /* Algebra, common subexpressions, constants and dead values: pass_simplify. */
 #include "ir/base/str.h"
 #include "ir/build.h"
+#include "ir/loop.h"
 #include "ir/names.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "passes/simplify_steps.h"
+#include "passes/unroll.h"
 
 #include <string.h>
 
@@ -55,7 +57,7 @@ static struct value *replacement(struct simplifier *s, const struct node *node,
                                  struct value *const *operands)
 {
     struct builder *b = &s->rebuild.builder;
-    if (op_info(node->op)->results != 1 || (op_info(node->op)->flags & OP_EFFECT))
+    if (node->result_count != 1 || (op_info(node->op)->flags & OP_EFFECT))
         return NULL;
     struct value *found = fold_constants(b, node, operands);
     if (!found)
@@ -76,7 +78,7 @@ static void copy_or_merge(struct simplifier *s, const struct node *node,
     void **known = effect ? NULL : map_insert(&s->known, key.text, key.length);
     if (known && *known) {
         struct node *same = *known;
-        for (int i = 0; i < op_info(node->op)->results; i++)
+        for (int i = 0; i < node->result_count; i++)
             rebuild_set(&s->rebuild, &node->results[i], &same->results[i]);
         s->changes++;
         return;
@@ -86,6 +88,17 @@ static void copy_or_merge(struct simplifier *s, const struct node *node,
         *known = copy;
 }
 
+/* A loop that runs once, or never, is no loop. */
+static void simplify_loop(struct simplifier *s, const struct node *node,
+                          struct value *const *operands)
+{
+    struct value *results[MAX_RESULTS];
+    unroll_loop(&s->rebuild.builder, node, operands, results);
+    for (int i = 0; i < node->result_count; i++)
+        rebuild_set(&s->rebuild, &node->results[i], results[i]);
+    s->changes++;
+}
+
 static void simplify_node(struct simplifier *s, const struct node *node)
 {
     struct value *operands[64];
@@ -93,6 +106,10 @@ static void simplify_node(struct simplifier *s, const struct node *node)
     for (int i = 0; i < node->operand_count; i++)
         operands[i] = rebuild_get(&s->rebuild, node->operands[i]);
     rebuild_at(&s->rebuild, node);
+    if (node->op == OP_loop && loop_of(node).trips <= 1) {
+        simplify_loop(s, node, operands);
+        return;
+    }
     struct value *found = replacement(s, node, operands);
     if (!found) {
         copy_or_merge(s, node, operands);

@@ -54,6 +54,8 @@ struct pattern {
 enum statement_kind {
     STATEMENT_ASSIGN,  /* names [: pattern] = value */
     STATEMENT_REPEAT,  /* repeat names[0] in low..high [as scope] { body } */
+    STATEMENT_LOOP,    /* loop names[0] in low..high [as scope] [carry names[1..]] { body } */
+    STATEMENT_COLLECT, /* collect names[0] = value */
     STATEMENT_IF,      /* if value { body } [else { otherwise }] */
     STATEMENT_RETURN,  /* return value */
     STATEMENT_WEIGHT,  /* weight names[0] : pattern [from tensor] [init value] */

@@ -54,7 +54,7 @@ static struct datum evaluate_name(struct lowering *l, struct frame *f, const str
 {
     struct datum value;
     if (find_name(l, f, e->text, &value))
-        return value;
+        return seen_in_loop(l, value);
     if (strcmp(e->text, "batch") == 0 || strcmp(e->text, "seq") == 0)
         fatal_at(place_of(l, e->location), LANGUAGE_NO_EXTENT, e->text, e->text);
     fatal_at(place_of(l, e->location), LANGUAGE_NO_NAME, e->text);
@@ -112,6 +112,10 @@ static struct datum evaluate_each(struct lowering *l, struct frame *f, const str
 static struct datum evaluate_index(struct lowering *l, struct frame *f, const struct expr *e)
 {
     struct datum list = evaluate(l, f, e->a, NULL);
+    if (list.kind == DATUM_TENSOR) {
+        struct datum at = evaluate(l, f, e->b, NULL);
+        return tensor_part(l, e, list.tensor, &at);
+    }
     int64_t index = evaluate_integer(l, f, e->b, "an index");
     if (list.kind != DATUM_LIST)
         fatal_at(place_of(l, e->location), LANGUAGE_NOT_LIST, datum_kind_name(&list));

@@ -161,6 +161,7 @@ void run_state(struct lowering *l, struct frame *f, const struct statement *s)
 /* update name = value: the state's next value. Does nothing unless training. */
 void run_update(struct lowering *l, struct frame *f, const struct statement *s)
 {
+    refuse_in_loop(l, s->location, "update");
     const struct datum *state = map_get(&f->variables, s->names[0]);
     bool known = state && state->kind == DATUM_TENSOR &&
                  (state->tensor->node->op == OP_state || state->tensor->node->op == OP_weight);
@@ -188,6 +189,7 @@ void run_input(struct lowering *l, struct frame *f, const struct statement *s)
 {
     need_function(l, s->location);
     const struct function *function = l->builder.function;
+    refuse_in_loop(l, s->location, "input");
     if (!f->is_entry)
         fatal_at(place_of(l, s->location), LANGUAGE_ONLY_ENTRY, "input");
     if (map_get(&f->variables, s->names[0]))
@@ -203,6 +205,7 @@ void run_output(struct lowering *l, struct frame *f, const struct statement *s)
 {
     need_function(l, s->location);
     const struct function *function = l->builder.function;
+    refuse_in_loop(l, s->location, "output");
     if (!f->is_entry)
         fatal_at(place_of(l, s->location), LANGUAGE_ONLY_ENTRY, "output");
     const char *name =

@@ -60,6 +60,7 @@ struct lowering {
     int64_t next_ordinal; /* of the next new weight */
     int64_t steps;
     int depth, calls;
+    struct loop_scope *loop; /* the innermost whose body is being lowered, or NULL (loop.c) */
 };
 
 /* --- data (datum.c) --- */
@@ -124,6 +125,22 @@ void run_output(struct lowering *l, struct frame *f, const struct statement *s);
 void run_require(struct lowering *l, struct frame *f, const struct statement *s);
 /* A name from model text that may stand in the IR; `otherwise` if it is too long. */
 const char *safe_name(const char *name, const char *otherwise);
+
+/* --- loops (loop.c) --- */
+
+void run_loop(struct lowering *l, struct frame *f, const struct statement *s);
+void run_collect(struct lowering *l, struct frame *f, const struct statement *s);
+/* A value of a variable: what comes from outside of a loop's body is captured. */
+struct datum seen_in_loop(struct lowering *l, struct datum value);
+/* x[index] of a tensor: a part of axis 0. */
+struct datum tensor_part(struct lowering *l, const struct expr *e, struct value *x,
+                         const struct datum *index);
+/* The number of the iteration over all loops that we are in, i32[]; NULL outside of loops. */
+struct value *loop_number(struct lowering *l);
+/* Fatal in the body of a loop. */
+void refuse_in_loop(const struct lowering *l, struct location location, const char *what);
+/* Whether the frame is the one whose statements stand in the innermost loop. */
+bool returns_from_loop(const struct lowering *l, const struct frame *f);
 
 /* --- configuration (config.c) --- */
 

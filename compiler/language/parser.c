@@ -38,6 +38,25 @@ static void parse_repeat(struct parser *p, struct statement *s)
     s->body = parse_block(p);
 }
 
+/* "loop" name "in" expr ".." expr [ "as" name ] [ "carry" name { "," name } ] block */
+static void parse_loop(struct parser *p, struct statement *s)
+{
+    parse_named(p, s);
+    expect_word(p, "in");
+    s->low = parse_expr(p);
+    expect_sign(p, SIGN_RANGE, "'..'");
+    s->high = parse_expr(p);
+    s->scope = accept_word(p, "as") ? expect_name(p, "a name") : s->names[0];
+    if (accept_word(p, "carry")) {
+        do {
+            if (s->name_count == NAMES)
+                expected(p, "at most 7 names");
+            parse_named(p, s);
+        } while (accept_sign(p, ','));
+    }
+    s->body = parse_block(p);
+}
+
 /* "if" expr block [ "else" ( "if" ... | block ) ] */
 static void parse_if(struct parser *p, struct statement *s)
 {
@@ -128,6 +147,8 @@ static const struct {
     void (*parse)(struct parser *p, struct statement *s);
 } openers[] = {
     {"repeat", STATEMENT_REPEAT, true, parse_repeat},
+    {"loop", STATEMENT_LOOP, false, parse_loop},
+    {"collect", STATEMENT_COLLECT, false, parse_valued},
     {"if", STATEMENT_IF, true, parse_if},
     {"return", STATEMENT_RETURN, true, parse_return},
     {"weight", STATEMENT_WEIGHT, false, parse_weight},

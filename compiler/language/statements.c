@@ -67,6 +67,8 @@ static void run_if(struct lowering *l, struct frame *f, const struct statement *
 
 static void run_return(struct lowering *l, struct frame *f, const struct statement *s)
 {
+    if (returns_from_loop(l, f))
+        refuse_in_loop(l, s->location, "return");
     f->result = evaluate(l, f, s->value, f->hint);
     f->returned = true;
 }
@@ -76,6 +78,8 @@ static void run_statement(struct lowering *l, struct frame *f, const struct stat
     switch (s->kind) {
     case STATEMENT_ASSIGN: run_assign(l, f, s); break;
     case STATEMENT_REPEAT: run_repeat(l, f, s); break;
+    case STATEMENT_LOOP: run_loop(l, f, s); break;
+    case STATEMENT_COLLECT: run_collect(l, f, s); break;
     case STATEMENT_IF: run_if(l, f, s); break;
     case STATEMENT_RETURN: run_return(l, f, s); break;
     case STATEMENT_WEIGHT: run_weight(l, f, s); break;

@@ -1,5 +1,5 @@
 /*
- * The two examples of docs/examples as programs: the first losses from PyTorch's initial weights
+ * The examples of docs/examples as programs: the first losses from PyTorch's initial weights
  * and in its order of samples, and what whole runs reach on test images, on the generated digits
  * and, where the shared data is, on MNIST. The interpreter's half is test_language_examples.c.
  */
@@ -173,11 +173,22 @@ static void convnet(void **state)
     check_net("convnet", 98, getenv("SINTER_FULL") ? 3 : 1);
 }
 
+/* A loop, its gradient and their kernels. */
+static void recurrent(void **state)
+{
+    (void)state;
+    struct compiled program = compile("recurrent");
+    struct data data = digits();
+    check_first_losses(&program, &data, "recurrent");
+    compiled_close(&program);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mlp),
         cmocka_unit_test(convnet),
+        cmocka_unit_test(recurrent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
