@@ -136,7 +136,12 @@ static rt_status cpu_bind(struct rt_device *device, const struct rt_program *pro
                           const void *const *weights)
 {
     struct cpu *cpu = cpu_of(device);
+    struct rt_device_facts facts;
     cpu->program = program;
+    cpu_describe(device, &facts);
+    if (facts.memory_bytes && program->arena_bytes > facts.memory_bytes)
+        return rt_fail(ARENA_MEMORY, (unsigned long long)program->arena_bytes,
+                       "more than this machine has");
     cpu->fetch_bytes = rt_fetch_bytes(program);
     cpu->fetched = malloc(RT_FETCHES * cpu->fetch_bytes);
     if (!cpu->fetched)

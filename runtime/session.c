@@ -89,14 +89,9 @@ static rt_status open_device(struct rt_session *session, const struct rt_device_
                              const struct rt_session_options *options)
 {
     struct rt_device_options wanted = {options->threads, !options->foreign_caller};
-    struct rt_device_facts facts;
     rt_status status = table->open(&session->device, &wanted);
     if (status)
         return status;
-    session->device->table->describe(session->device, &facts);
-    if (facts.memory_bytes && session->program->arena_bytes > facts.memory_bytes)
-        return rt_fail(ARENA_MEMORY, (unsigned long long)session->program->arena_bytes,
-                       "more than this machine has");
     return session->device->table->bind(session->device, session->program, session->weights.data);
 }
 

@@ -102,7 +102,9 @@ static void execute(const struct operation *work)
                    (const char *)work->from + row * work->from_pitch, work->bytes);
         break;
     case SET:
-        for (size_t i = 0; i < work->rows; i++)
+        if (work->bytes == 1)
+            memset(work->to, (int)work->value, work->rows);
+        for (size_t i = 0; i < work->rows && work->bytes > 1; i++)
             memcpy((char *)work->to + i * work->bytes, &work->value, work->bytes);
         break;
     case LAUNCH:
@@ -339,12 +341,18 @@ cuda_result cuStreamBeginCapture_v2(cuda_stream stream, int mode)
     return CUDA_OK;
 }
 
+/* A recording that fails to end well has ended, too. */
 cuda_result cuStreamEndCapture(cuda_stream stream, cuda_graph *graph)
 {
-    ENTER("cuStreamEndCapture");
+    cuda_result order = ordered("cuStreamEndCapture");
     *graph = stream->capture;
     stream->capture = NULL;
-    return *graph ? CUDA_OK : fault(CAPTURE_WRONG, "nothing was recorded; ");
+    if (order && *graph) {
+        drop_work((*graph)->work);
+        free(*graph);
+        *graph = NULL;
+    }
+    return order ? order : *graph ? CUDA_OK : fault(CAPTURE_WRONG, "nothing was recorded; ");
 }
 
 cuda_result cuGraphInstantiateWithFlags(cuda_executable *executable, cuda_graph graph,

@@ -11,7 +11,7 @@ enum {
     TOY_Y = 1024,
     TOY_STATE = 2048,                /* i32[8]; [0] counts the runs of TOY_MAIN */
     TOY_SPARE = 4096,                /* nothing runs over it */
-    TOY_SPARE_BYTES = 20 << 20,
+    TOY_SPARE_BYTES = 17 << 20,
     TOY_ARENA = TOY_SPARE + TOY_SPARE_BYTES,
     TOY_ROWS = 3, TOY_COLUMNS = 5,   /* of the weight; padded to 8 on a GPU */
     TOY_MAIN = 0, TOY_EMPTY = 1, TOY_SPACES = 2, /* functions */
