@@ -33,7 +33,7 @@ static int64_t ratio_up(int64_t value, int64_t by)
     return value / by + (value % by != 0);
 }
 
-/* Tile and warps; rows of 16-byte chunks along K, and along M and N where an operand stands so. */
+/* Tile and warps. */
 static bool find_shape(const struct kernel *kernel, struct gpu_tile *t)
 {
     t->rows = attribute(kernel, rows);
@@ -50,8 +50,7 @@ static bool find_shape(const struct kernel *kernel, struct gpu_tile *t)
         return false;
     t->warp_rows = t->rows / t->warps_m;
     t->warp_cols = t->cols / t->warps_n;
-    int64_t line = 128 / gpu_multiply_bytes(t->multiply);
-    return t->warp_rows >= 16 && t->warp_cols >= 16 && t->rows >= line && t->cols >= line;
+    return t->warp_rows >= 16 && t->warp_cols >= 16;
 }
 
 /* The results leave in as few slabs as fit into the stages: each holds, of every warp, the same
@@ -106,15 +105,34 @@ bool gpu_matmul_tile(const struct product_layout *layout, const struct kernel *k
     return true;
 }
 
-/* Accumulators, the fragments of a step of the instruction, and addresses. Measured with ptxas
- * 13.0 over the tile list: within 10 % above. */
-static int estimate_registers(const struct gpu_tile *t)
+/* Whether an operand stands in memory as another type than the one that is multiplied: its
+ * copies wait in registers while they are converted. */
+static bool is_converted(const struct kernel *kernel, const struct value *value)
 {
+    enum dtype wanted = value->type.dtype;
+    while (value->node->kernel == kernel && value->node->operand_count == 1)
+        value = value->node->operands[0];
+    bool same = value->type.dtype == wanted ||
+                (wanted == DTYPE_tf32 && value->type.dtype == DTYPE_f32);
+    return !same || value->node->kernel == kernel;
+}
+
+/* Accumulators, the fragments of a step of the instruction, addresses, and copies that are
+ * converted. Measured with ptxas 13.0 over the tile list: within 10 % above. */
+static int estimate_registers(const struct kernel *kernel, const struct product_layout *layout,
+                              const struct gpu_tile *t)
+{
+    const struct node *anchor = layout->segments[0].anchors[0];
     int64_t columns = t->warp_cols * t->products;
     int64_t sums = t->warp_rows * columns / GPU_WARP;
-    int64_t fragments = t->multiply == MULTIPLY_f32 ? t->warp_rows + 8
+    int64_t lines = t->warp_rows / 4 < EXACT_ROWS ? t->warp_rows / 4 : EXACT_ROWS;
+    int64_t fragments = t->multiply == MULTIPLY_f32 ? lines * 4 + 8
                                                     : t->warp_rows / 4 + columns / 4;
-    int64_t registers = sums + fragments + 46;
+    int64_t registers = sums + fragments + 46, bytes = gpu_multiply_bytes(t->multiply);
+    if (is_converted(kernel, anchor->operands[0]))
+        registers += t->left_bytes / bytes / t->threads;
+    if (is_converted(kernel, anchor->operands[1]))
+        registers += t->right_bytes / bytes / t->threads;
     return registers > GPU_THREAD_REGISTERS ? GPU_THREAD_REGISTERS : (int)registers;
 }
 
@@ -137,7 +155,7 @@ bool gpu_matmul_facts(const struct function *function, const struct kernel *kern
                 gpu_matmul_tile(&layout, kernel, &tile);
     if (fits)
         *out = (struct gpu_facts){.shared_bytes = tile.shared_bytes,
-                                  .registers = estimate_registers(&tile),
+                                  .registers = estimate_registers(kernel, &layout, &tile),
                                   .mma_count = count_mma(&tile)};
     arena_destroy(arena);
     return fits;

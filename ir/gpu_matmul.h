@@ -22,8 +22,10 @@ enum gpu_multiply {
     MULTIPLY_f32,  /* multiply-add, exact f32 */
 };
 
-/* Where the columns of the right operand's tile stand in shared memory, and the left one's. */
 enum { TILE_CHUNK = 16 }; /* bytes of a copy; swizzles move whole chunks */
+
+/* Exact f32: rows of a lane that are multiplied at a time. */
+enum { EXACT_ROWS = 8 };
 
 struct gpu_tile {
     enum gpu_multiply multiply;
@@ -45,7 +47,7 @@ struct gpu_tile {
 /*
  * The tile of a kernel matmul or conv2d whose attributes rows, cols, kc, stages, warps_m,
  * warps_n, split, band, pair are set, from its layout. False if that is no tile: rows and cols
- * not whole warps of 16 x 16, powers of two; rows of K not of 64 or 128 bytes; parts without
+ * no whole warps of 16 x 16, powers of two; rows of K not of 64 or 128 bytes; parts without
  * steps; segments with different numbers of partners.
  */
 bool gpu_matmul_tile(const struct product_layout *layout, const struct kernel *kernel,

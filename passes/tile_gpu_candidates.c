@@ -82,11 +82,12 @@ static void list_tiles(const struct tile_subject *s, struct tile_list *list)
         return;
     int64_t partners = layout.segments[0].count;
     int bits = dtype_bits(layout.segments[0].anchors[0]->operands[0]->type.dtype);
+    int result = dtype_bits(layout.segments[0].anchors[0]->results[0].type.dtype);
     for (int i = 0; i < TILES; i++) {
         struct tile_candidate c = {.rows = tiles[i].rows, .cols = tiles[i].cols / partners,
                                    .kc = tiles[i].depth * 16 / bits, .stages = tiles[i].stages,
                                    .warps_m = tiles[i].warps_m, .warps_n = tiles[i].warps_n,
-                                   .pair = pair_of(&layout)};
+                                   .pair = pair_of(&layout), .vector = 128 / result};
         c.threads = GPU_WARP * c.warps_m * c.warps_n;
         if (!product_tile(&layout, c.cols, c.pair))
             continue;

@@ -70,6 +70,8 @@ static void copy_pixels(struct generator *g)
     const struct copy_shape *s = &p->left.shape;
     const char *type = g->dialect->index_type;
     bool tail = p->layout.e.k % p->tile.depth != 0;
+    const char *within = tail ? arena_printf(g->arena, "k < %lld && ", (long long)p->layout.e.k)
+                              : "";
     scope_open(g);
     struct writer *w = scope_writer(g);
     writer_line(w, "const int k = fill + a_chunk, tap = k / %lld;", (long long)v->deep);
@@ -77,11 +79,11 @@ static void copy_pixels(struct generator *g)
                 (long long)v->columns, (long long)v->strides[1], (long long)v->columns,
                 (long long)v->strides[2], (long long)v->deep);
     scope_open(g);
+    writer_line(scope_writer(g), "const int inside = %sa_taps[r]%s;", within,
+                v->padded ? " >> tap & 1" : " != 0");
     writer_line(scope_writer(g),
-                "copy_async16(put + a_to + r * %lld, %s + a_base[r] + shift, %sa_taps[r]%s ? 16 : 0);",
-                (long long)(s->row_step * s->row_bytes), argument_name(g, v->image, false),
-                tail ? arena_printf(g->arena, "k < %lld && ", (long long)p->layout.e.k) : "",
-                v->padded ? " >> tap & 1" : "");
+                "copy_async16(put + a_to + r * %lld, %s + a_base[r] + shift, inside ? 16 : 0);",
+                (long long)(s->row_step * s->row_bytes), argument_name(g, v->image, false));
     writer_line(&g->scopes[g->depth - 1].writer, "UNROLL");
     scope_close(g, "for (int r = 0; r < %lld; r++)", (long long)s->row_count);
     scope_close_bare(g);

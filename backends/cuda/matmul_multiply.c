@@ -133,24 +133,31 @@ static void load_steps(struct generator *g, const struct tile_operand *o, const 
                     o->name, 4 * bytes, offset, (long long)count, bytes);
 }
 
+/* At most EXACT_ROWS rows of a lane at a time: registers hold four steps of them. */
 static void multiply_steps(struct generator *g, struct gpu_product *p)
 {
-    int64_t rows = p->tile.warp_rows / 4, columns = p->tile.warp_cols / 8;
+    int64_t all = p->tile.warp_rows / 4, columns = p->tile.warp_cols / 8;
+    int64_t rows = all < EXACT_ROWS ? all : EXACT_ROWS;
+    long long down = p->left.along_k ? 4 * (long long)p->left.shape.row_bytes : 16;
+    scope_open(g);
     scope_open(g);
     writer_line(scope_writer(g), "float a[%lld];", (long long)rows * 4);
-    load_steps(g, &p->left, "a", "", rows);
+    load_steps(g, &p->left, "a", arena_printf(g->arena, " + i * %lld", down), rows);
     for (int i = 0; i < p->tile.products; i++) {
         const struct tile_operand *o = &p->right[i];
         long long apart = o->along_k ? 8 * (long long)o->shape.row_bytes : 32;
         scope_open(g);
         writer_line(scope_writer(g), "float b[4];");
         load_steps(g, o, "b", arena_printf(g->arena, " + j * %lld", apart), 1);
-        writer_line(scope_writer(g), "multiply_column(sums + %lld + j, a, b, %lld, %lld);",
-                    (long long)(i * columns), (long long)rows,
-                    (long long)(columns * p->tile.products));
+        writer_line(scope_writer(g),
+                    "multiply_column(sums + i * %lld + %lld + j, a, b, %lld, %lld);",
+                    (long long)(columns * p->tile.products), (long long)(i * columns),
+                    (long long)rows, (long long)(columns * p->tile.products));
         writer_line(&g->scopes[g->depth - 1].writer, "UNROLL");
         scope_close(g, "for (int j = 0; j < %lld; j++)", (long long)columns);
     }
+    writer_line(&g->scopes[g->depth - 1].writer, "UNROLL");
+    scope_close(g, "for (int i = 0; i < %lld; i += %lld)", (long long)all, (long long)rows);
     writer_line(&g->scopes[g->depth - 1].writer, "NO_UNROLL");
     scope_close(g, "for (int kk = 0; kk < %lld; kk++)", (long long)(p->tile.depth / 4));
 }

@@ -96,11 +96,13 @@ static bool same_bits(enum dtype stored, enum gpu_multiply multiply)
     }
 }
 
-/* `extent` is that of the axis along which neighbours in memory lie. */
+/* `extent` is that of the axis along which neighbours in memory lie; `tile` the operand's rows
+ * or columns in a tile, which make rows of 128 bytes where they are neighbours. */
 static enum copy_way find_way(const struct gpu_product *p, const struct matrix *matrix,
-                              int64_t extent)
+                              int64_t extent, int64_t tile)
 {
-    if (matrix->kind == MATRIX_OTHER)
+    bool narrow = matrix->kind == MATRIX_COLUMNS && tile * p->element_bytes < 128;
+    if (matrix->kind == MATRIX_OTHER || narrow)
         return COPY_ELEMENTS;
     if (same_bits(matrix->value->type.dtype, p->tile.multiply))
         return aligned(matrix, TILE_CHUNK) ? COPY_ASYNC : COPY_ELEMENTS;
@@ -153,7 +155,7 @@ void find_left_operand(struct generator *g, struct gpu_product *p)
     *o = (struct tile_operand){.name = "a", .left = true, .extent = p->tile.rows};
     o->matrices[0] = find_matrix(g, p, p->layout.segments[0].anchors[0], true);
     bool rows = o->matrices[0].kind == MATRIX_ROWS;
-    o->way = find_way(p, &o->matrices[0], rows ? e->k : e->m);
+    o->way = find_way(p, &o->matrices[0], rows ? e->k : e->m, o->extent);
     finish(g, p, o);
 }
 
@@ -170,7 +172,7 @@ static void find_right_operand(struct generator *g, struct gpu_product *p, int p
         struct matrix *matrix = &o->matrices[s], *first = &o->matrices[0];
         *matrix = find_matrix(g, p, segment->anchors[product], false);
         bool rows = matrix->kind == MATRIX_ROWS;
-        enum copy_way way = find_way(p, matrix, rows ? p->layout.e.k : segment->n);
+        enum copy_way way = find_way(p, matrix, rows ? p->layout.e.k : segment->n, o->extent);
         bool same = matrix->kind == first->kind && way != COPY_ELEMENTS &&
                     first->value->type.dtype == matrix->value->type.dtype;
         o->way = s == 0 || (same && o->way == way) ? way : COPY_ELEMENTS;
