@@ -178,6 +178,12 @@ static void lower_description(struct job *job, struct description *description)
 
 /* --- the three kinds of MODEL --- */
 
+/* Random weights are drawn in what they are computed in; files of tf32 there are none. */
+static enum dtype stored_type(const struct job *job)
+{
+    return job->pipeline.compute == DTYPE_tf32 ? DTYPE_f32 : job->pipeline.compute;
+}
+
 /* A key that a setting replaces is not read, but it is understood. */
 static void read_known_keys(struct job *job, const struct description *description,
                             const char *type)
@@ -201,7 +207,7 @@ static void open_directory(struct job *job, const char *path)
     if (job->directory->weights && job->options->init != CHOICE_INIT_random)
         bind_checkpoint(job->module, job->directory);
     else if (job->options->init == CHOICE_INIT_random)
-        bind_random(job->module, job->pipeline.compute);
+        bind_random(job->module, stored_type(job));
     else
         fatal(NO_CHECKPOINT, path);
     job->random_weights = job->options->init == CHOICE_INIT_random;
@@ -265,7 +271,7 @@ static void open_text(struct job *job, const char *path)
     if (job->options->model_type && !serves(description, job->options->model_type))
         fatal(TYPE_NOT_SERVED, job->options->model_type, path);
     lower_description(job, description);
-    bind_random(job->module, job->pipeline.compute);
+    bind_random(job->module, stored_type(job));
     job->random_weights = true;
 }
 

@@ -68,7 +68,9 @@ static int64_t rows_grid(const struct function *function, const struct kernel *k
 {
     struct rows_domain domain;
     int64_t split = attributes_int(&kernel->attributes, ATTRIBUTE_split);
-    return rows_domain(function, kernel, &domain) ? rows_blocks(&domain, kernel) * split : 0;
+    if (!rows_domain(function, kernel, &domain) || domain.kept == 0)
+        return 1;
+    return rows_blocks(&domain, kernel) * split;
 }
 
 int64_t gpu_blocks(const struct function *function, const struct kernel *kernel)
@@ -86,7 +88,9 @@ int64_t gpu_blocks(const struct function *function, const struct kernel *kernel)
     case SKELETON_rows: return rows_grid(function, kernel);
     case SKELETON_sort:
     case SKELETON_cumsum:
-        return gpu_lines(function, kernel, &lines) ? lines.lines * lines.pieces : 0;
+        return gpu_lines(function, kernel, &lines) && lines.lines > 0
+                   ? lines.lines * lines.pieces
+                   : 1;
     default: return 0;
     }
 }

@@ -46,7 +46,7 @@ static void compare(struct run *run, const char *pass, enum interp_mode mode, do
 /* Values are of the order of 1 to 10; a graph is at most some 30 roundings deep. */
 static double cast_tolerance(enum dtype compute)
 {
-    return compute == DTYPE_bf16 ? 0.3 : 2e-4;
+    return compute == DTYPE_bf16 ? 0.3 : compute == DTYPE_tf32 ? 0.05 : 2e-4;
 }
 
 /* Gradients and a step of the optimizer, in f64; false if the loss depends on no weight. */
@@ -99,7 +99,7 @@ static void run_all(struct run *run, enum dtype compute, const struct target *ta
 static void passes_keep_values(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"x86-64-v3", "x86-64-v4"};
+    static const char *const targets[] = {"x86-64-v3", "a100", "x86-64-v4", "h200"};
     for (uint64_t seed = 0; seed < GRAPHS; seed++) {
         struct arena *arena = arena_create();
         struct random_options options = {.nodes = 4 + (int)(seed % 37),
@@ -107,8 +107,11 @@ static void passes_keep_values(void **state)
                                          .structured = seed % 2,
                                          .elements = seed % 3 ? 200 : 2000};
         struct run run = {random_graph(arena, seed, &options), seed, {0}};
-        enum dtype compute = seed / 16 % 2 ? DTYPE_bf16 : DTYPE_f32;
-        run_all(&run, compute, target_find(targets[seed / 8 % 2]), options.smooth);
+        const struct target *target = target_find(targets[seed / 8 % 4]);
+        enum dtype compute = seed / 32 % 2 ? DTYPE_bf16 : DTYPE_f32;
+        if (target->gpu && seed / 64 % 4 == 0)
+            compute = DTYPE_tf32;
+        run_all(&run, compute, target, options.smooth);
         arena_destroy(arena);
     }
 }
