@@ -85,8 +85,13 @@ bool gpu_lines(const struct function *function, const struct kernel *kernel,
     out->count = type->dims[node_int(out->node, axis)];
     out->lines = out->count > 0 ? type_elements(type) / out->count : 0;
     out->pieces = attribute(kernel, ATTRIBUTE_split, 1);
-    if (kernel->skeleton == SKELETON_sort)
-        out->pieces = ceil_divide(out->count, attribute(kernel, ATTRIBUTE_keys, 1));
+    if (kernel->skeleton != SKELETON_sort)
+        return true;
+    int64_t keys = attribute(kernel, ATTRIBUTE_keys, 1);
+    out->pieces = ceil_divide(out->count, keys);
+    out->words = out->pieces > 1 ? 2 * out->pieces * keys : 0;
+    for (int64_t runs = out->pieces; runs > 1; runs = ceil_divide(runs, 2))
+        out->words += 2 * out->pieces * keys;
     return true;
 }
 
@@ -154,7 +159,7 @@ void gpu_rows_workspace(const struct function *function, const struct kernel *ke
     }
     if (kernel->skeleton == SKELETON_sort && gpu_lines(function, kernel, &lines) &&
         lines.pieces > 1) {
-        *out_bytes = lines.lines * lines.pieces * attribute(kernel, ATTRIBUTE_keys, 1) * 16;
+        *out_bytes = lines.lines * lines.words * 4;
         *out_counters = lines.lines * lines.pieces * 2;
     }
 }

@@ -66,7 +66,7 @@ static void attempt(struct generator *g)
                      arena_printf(g->arena, "sort_get(shared_window(), %lld, i).place", keys));
         return;
     }
-    writer_line(w, "g_f32 *pairs = workspace + (rt_i64)line * %lld;", 4 * pieces * keys);
+    writer_line(w, "g_f32 *pairs = workspace + (rt_i64)line * %lld;", (long long)lines->words);
     writer_line(w, "const int sorted = sort_join(shared_window(), pairs, counters + line * %lld, "
                    "piece, %lld,",
                 2 * pieces, pieces);
