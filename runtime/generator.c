@@ -1,5 +1,5 @@
 /* The generate loop: see generator.h. */
-#include "runtime/generator.h"
+#include "runtime/generator_internal.h"
 
 #include "runtime/process.h"
 #include "runtime/roles.h"
@@ -96,7 +96,10 @@ static rt_status allocate(struct rt_generator *generator)
 rt_status rt_generator_open(struct rt_generator *generator, struct rt_session *session,
                             const struct rt_sampling *sampling)
 {
+    struct rt_device_facts facts;
     *generator = (struct rt_generator){.session = session, .sampling = *sampling};
+    session->device->table->describe(session->device, &facts);
+    generator->ahead = facts.ahead;
     rt_status status = rt_feeder_open(&generator->prompts, session, RT_ROLE_PREFILL);
     if (!status)
         status = find_decode(generator);
@@ -129,7 +132,6 @@ static double flops_of(const struct rt_function *function)
 static rt_status prefill(struct rt_generator *generator, const struct rt_row *rows, rt_i64 count)
 {
     const struct rt_program *program = generator->session->program;
-    rt_u64 start = rt_now();
     rt_feeder_start(&generator->prompts);
     for (rt_i64 i = 0; i < count; i++)
         generator->sequences[i] = rows[i].prompt;
@@ -147,13 +149,11 @@ static rt_status prefill(struct rt_generator *generator, const struct rt_row *ro
             share * flops_of(&program->functions[fed.function->index]);
         generator->times.prefill_tokens += fed.tokens;
     }
-    generator->times.prefill = rt_now() - start;
     return 0;
 }
 
-/* A token drawn from logits that are not finite would mean nothing, and nothing would show it. */
-static rt_status check_logits(struct rt_generator *generator, const struct rt_row *rows,
-                              rt_i64 count)
+rt_status generator_check_logits(struct rt_generator *generator, const struct rt_row *rows,
+                                 rt_i64 count, bool all)
 {
     const struct rt_session *session = generator->session;
     if (!generator->logits)
@@ -164,7 +164,7 @@ static rt_status check_logits(struct rt_generator *generator, const struct rt_ro
     for (rt_i64 i = 0; i < count && !status; i++) {
         const float *logits = generator->logits + i * vocabulary;
         float spread = 0; /* a number times 0 is 0 only if it is finite */
-        for (rt_i64 j = 0; j < vocabulary && !rows[i].done; j++)
+        for (rt_i64 j = 0; j < vocabulary && (all || !rows[i].done); j++)
             spread += logits[j] * 0;
         if (spread != 0)
             status = rt_fail(LOGITS_NOT_FINITE, (long long)rows[i].count + 1,
@@ -173,14 +173,21 @@ static rt_status check_logits(struct rt_generator *generator, const struct rt_ro
     return status;
 }
 
+rt_status generator_write_numbers(struct rt_generator *generator, const struct rt_row *rows,
+                                  rt_i64 count)
+{
+    if (!generator->row)
+        return 0;
+    for (rt_i64 i = 0; i < count; i++)
+        generator->numbers[i] = (rt_i32)rows[i].number;
+    return rt_session_write(generator->session, generator->row, generator->numbers);
+}
+
 static rt_status sample(struct rt_generator *generator, const struct rt_row *rows, rt_i64 count)
 {
-    rt_status status = check_logits(generator, rows, count);
-    if (!status && generator->row) {
-        for (rt_i64 i = 0; i < count; i++)
-            generator->numbers[i] = (rt_i32)rows[i].number;
-        status = rt_session_write(generator->session, generator->row, generator->numbers);
-    }
+    rt_status status = generator_check_logits(generator, rows, count, false);
+    if (!status)
+        status = generator_write_numbers(generator, rows, count);
     if (!status)
         status = rt_session_launch(generator->session, generator->sampler);
     return status ? status
@@ -233,6 +240,16 @@ static rt_i64 set_inputs(struct rt_generator *generator, const struct rt_row *ro
     return alive;
 }
 
+rt_status generator_accept(struct rt_generator *generator, struct rt_row *rows, rt_i64 count,
+                           rt_listener *listener, void *context)
+{
+    rt_status status = 0;
+    for (rt_i64 i = 0; i < count && !status; i++)
+        if (!rows[i].done)
+            status = accept(generator, rows, i, listener, context);
+    return status ? status : rt_process_interrupted();
+}
+
 /* Bytes of KV caches that a decode step reads: those of the positions stored so far. */
 static double live_cache(const struct rt_generator *generator, const struct rt_row *rows,
                          rt_i64 count)
@@ -253,6 +270,13 @@ static double live_cache(const struct rt_generator *generator, const struct rt_r
     return bytes;
 }
 
+void generator_count_step(struct rt_generator *generator, const struct rt_row *rows,
+                          rt_i64 count)
+{
+    generator->times.cache_bytes += live_cache(generator, rows, count);
+    generator->times.decode_steps++;
+}
+
 static rt_status decode(struct rt_generator *generator)
 {
     struct rt_session *session = generator->session;
@@ -266,10 +290,42 @@ static rt_status one_token(struct rt_generator *generator, struct rt_row *rows, 
                            rt_listener *listener, void *context)
 {
     rt_status status = sample(generator, rows, count);
-    for (rt_i64 i = 0; i < count && !status; i++)
-        if (!rows[i].done)
-            status = accept(generator, rows, i, listener, context);
-    return status ? status : rt_process_interrupted();
+    return status ? status : generator_accept(generator, rows, count, listener, context);
+}
+
+/* Each token is read before the next step begins: for devices that work while the host waits. */
+static rt_status run_in_step(struct rt_generator *generator, struct rt_row *rows, rt_i64 count,
+                             rt_listener *listener, void *context)
+{
+    rt_status status = one_token(generator, rows, count, listener, context);
+    if (!status)
+        status = generator_stamp(generator, GENERATOR_FIRST);
+    while (!status && set_inputs(generator, rows, count) > 0) {
+        generator_count_step(generator, rows, count);
+        status = decode(generator);
+        if (!status)
+            status = one_token(generator, rows, count, listener, context);
+    }
+    return status;
+}
+
+rt_status generator_stamp(struct rt_generator *generator, enum generator_stamp which)
+{
+    struct rt_device *device = generator->session->device;
+    return device->table->stamp(device, which);
+}
+
+/* What the device took for the parts of the run. */
+static rt_status take_times(struct rt_generator *generator)
+{
+    struct rt_device *device = generator->session->device;
+    rt_status status = generator_stamp(generator, GENERATOR_END);
+    if (!status)
+        status = device->table->elapsed(device, GENERATOR_BEGIN, GENERATOR_FED,
+                                        &generator->times.prefill);
+    return status ? status
+                  : device->table->elapsed(device, GENERATOR_FIRST, GENERATOR_END,
+                                           &generator->times.decode);
 }
 
 rt_status rt_generator_run(struct rt_generator *generator, struct rt_row *rows, rt_i64 count,
@@ -283,17 +339,14 @@ rt_status rt_generator_run(struct rt_generator *generator, struct rt_row *rows, 
     }
     rt_status status = rt_session_reset(generator->session, false);
     if (!status)
+        status = generator_stamp(generator, GENERATOR_BEGIN);
+    if (!status)
         status = prefill(generator, rows, count);
     if (!status)
-        status = one_token(generator, rows, count, listener, context);
-    rt_u64 start = rt_now();
-    while (!status && set_inputs(generator, rows, count) > 0) {
-        generator->times.cache_bytes += live_cache(generator, rows, count);
-        generator->times.decode_steps++;
-        status = decode(generator);
-        if (!status)
-            status = one_token(generator, rows, count, listener, context);
-    }
-    generator->times.decode = rt_now() - start;
-    return status;
+        status = generator_stamp(generator, GENERATOR_FED);
+    if (!status)
+        status = generator->ahead
+                     ? generator_run_ahead(generator, rows, count, listener, context)
+                     : run_in_step(generator, rows, count, listener, context);
+    return status ? status : take_times(generator);
 }

@@ -33,7 +33,7 @@ struct rt_row {
 /* Hears every new token but EOS; sets *stop to end the row with RT_STOP_TEXT. */
 typedef rt_status rt_listener(void *context, rt_i64 row, rt_i32 token, bool *stop);
 
-/* What the last run took, for bench. Times are nanoseconds. */
+/* What the last run took, for bench. Times are nanoseconds, as the device tells them. */
 struct rt_generation_times {
     rt_u64 prefill, decode;
     rt_i64 prefill_tokens, decode_steps;
@@ -51,6 +51,7 @@ struct rt_generator {
     float *logits; /* [B,V], a copy that is checked; NULL if the program shows none */
     struct rt_sequence *sequences; /* [B] */
     rt_i32 *tokens, *counts, *numbers; /* [B] each */
+    bool ahead; /* the next step is launched before a token is read */
     struct rt_generation_times times;
 };
 
