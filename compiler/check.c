@@ -1,23 +1,14 @@
 /* See check.h. */
 #include "compiler/check.h"
 
+#include "compiler/check_kernel.h"
 #include "compiler/check_memory.h"
-#include "ir/interp.h"
 #include "runtime/program.h"
 
 #include <dlfcn.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-/*
- * What rounding may do, in units of the expected value. f32 sums of thousands of terms
- * in another order stay below the first; one operand or intermediate value in bf16 that rounds
- * the other way moves a result by up to a few of its units.
- */
-static const double limit_f32 = 1e-4, limit_bf16 = 3e-2;
 
 struct checker {
     struct module *module;
@@ -65,172 +56,24 @@ static void run_step(struct checker *c, const struct rt_function *function,
     step->kernel(operands, 0, step->tiles);
 }
 
-/* --- one kernel --- */
-
-struct error {
-    double absolute, expected;
-};
-
-struct kernel_check {
-    struct checker *checker;
-    const struct function *function;
-    const struct kernel *kernel;
-    struct snapshot *inputs; /* by value id: bytes before the kernel ran */
-    struct check_result result;
-    struct arena *arena; /* of `errors` */
-    ARRAY_OF(struct error) errors;
-    double squares; /* of the expected values */
-};
-
-static bool is_input(const struct kernel_check *k, const struct value *value)
+static char *memory_of(void *context, const struct value *value)
 {
-    return value->node->kernel != k->kernel;
-}
-
-static bool provide(void *context, const struct value *value, int64_t element, double *out_number)
-{
-    const struct kernel_check *k = context;
-    if (!is_input(k, value))
-        return false;
-    *out_number = read_element(value->type.dtype, k->inputs[value->id].bytes, element);
-    return true;
-}
-
-static void for_each_input(struct kernel_check *k,
-                           void (*visit)(struct kernel_check *, const struct value *))
-{
-    for (size_t i = 0; i < k->function->nodes.count; i++) {
-        const struct node *node = k->function->nodes.items[i];
-        for (int o = 0; node->kernel == k->kernel && o < node->operand_count; o++)
-            if (is_input(k, node->operands[o]))
-                visit(k, node->operands[o]);
-    }
-}
-
-static void fill_input(struct kernel_check *k, const struct value *value)
-{
-    int64_t bound = index_bound(k->function, k->kernel);
-    fill_random(&k->checker->random, &value->type, check_memory_of(&k->checker->memory, value),
-                bound);
-}
-
-static void keep_input(struct kernel_check *k, const struct value *value)
-{
-    struct snapshot *snapshot = &k->inputs[value->id];
-    const char *bytes = check_memory_of(&k->checker->memory, value);
-    if (!snapshot->bytes)
-        *snapshot =
-            snapshot_take(bytes, type_bytes(&value->type), value->place.kind == PLACE_ARENA);
-}
-
-static void release_input(struct kernel_check *k, const struct value *value)
-{
-    snapshot_drop(&k->inputs[value->id]);
-}
-
-static void compare_element(struct kernel_check *k, const struct value *value, int64_t element)
-{
-    double expected =
-        interp_element(k->checker->module, INTERP_ROUNDED, value, element, provide, k);
-    double got =
-        read_element(value->type.dtype, check_memory_of(&k->checker->memory, value), element);
-    k->result.compared++;
-    if (isnan(expected) && isnan(got))
-        return;
-    double error = expected == got ? 0 : fabs(expected - got);
-    if (isfinite(expected))
-        k->squares += expected * expected;
-    if (error != 0)
-        array_push(k->arena, &k->errors, ((struct error){error, fabs(expected)}));
-}
-
-/* The worst error; NaN where only one of the two numbers was that. */
-static double worst_error(const struct kernel_check *k)
-{
-    double typical = sqrt(k->squares / (double)(k->result.compared ? k->result.compared : 1));
-    double worst = 0;
-    for (size_t i = 0; i < k->errors.count; i++) {
-        double unit = fmax(typical, k->errors.items[i].expected);
-        double error = k->errors.items[i].absolute / (unit > 0 ? unit : 1);
-        worst = error <= worst || isnan(worst) ? worst : error;
-    }
-    return worst;
-}
-
-/* Random elements; of a result that changes its operand in place, also what was changed. */
-static void compare_value(struct kernel_check *k, const struct value *value)
-{
-    int64_t count = type_elements(&value->type), samples = k->checker->samples;
-    bool in_place = (op_info(value->node->op)->flags & OP_EFFECT) != 0;
-    const struct value *before = in_place ? value->node->operands[0] : NULL;
-    const char *now = check_memory_of(&k->checker->memory, value);
-    int64_t changed = 0;
-    for (int64_t i = 0; before && i < count && changed < samples; i++)
-        if (read_element(value->type.dtype, now, i) !=
-            read_element(value->type.dtype, k->inputs[before->id].bytes, i)) {
-            compare_element(k, value, i);
-            changed++;
-        }
-    for (int64_t i = 0; i < count && i < samples; i++)
-        compare_element(k, value, count <= samples ? i : draw_below(&k->checker->random, count));
-}
-
-static void for_each_result(struct kernel_check *k,
-                            void (*visit)(struct kernel_check *, const struct value *))
-{
-    for (size_t i = 0; i < k->function->nodes.count; i++) {
-        const struct node *node = k->function->nodes.items[i];
-        for (int r = 0; node->kernel == k->kernel && r < op_info(node->op)->results; r++)
-            if (node->results[r].place.kind == PLACE_ARENA)
-                visit(k, &node->results[r]);
-    }
-}
-
-/* What a kernel leaves out shall not look right because an earlier one had written it. */
-static void spoil_result(struct kernel_check *k, const struct value *value)
-{
-    memset(check_memory_of(&k->checker->memory, value), 0xff, type_bytes(&value->type));
-}
-
-static bool uses_half(const struct kernel_check *k)
-{
-    for (size_t i = 0; i < k->function->nodes.count; i++) {
-        const struct node *node = k->function->nodes.items[i];
-        if (node->kernel != k->kernel)
-            continue;
-        if (dtype_bits(node->results[0].type.dtype) == 16)
-            return true;
-        for (int o = 0; o < node->operand_count; o++)
-            if (dtype_bits(node->operands[o]->type.dtype) == 16)
-                return true;
-    }
-    return false;
+    return check_memory_of(context, value);
 }
 
 static struct check_result check_kernel(struct checker *c, size_t f, size_t s)
 {
     const struct function *function = c->module->functions.items[f];
-    struct kernel_check k = {.checker = c,
-                             .function = function,
-                             .kernel = function->kernels.items[s],
-                             .arena = arena_create()};
-    k.inputs = calloc(c->module->next_value, sizeof *k.inputs);
-    if (!k.inputs)
-        fatal(OUT_OF_MEMORY, c->module->next_value * sizeof *k.inputs);
-    k.result = (struct check_result){.function = function->name,
-                                     .kernel = k.kernel->name,
-                                     .skeleton = skeleton_name(k.kernel->skeleton)};
-    for_each_result(&k, spoil_result); /* may share memory with inputs: first */
-    for_each_input(&k, fill_input);
-    for_each_input(&k, keep_input);
+    struct kernel_check check = {.module = c->module,
+                                 .function = function,
+                                 .kernel = function->kernels.items[s],
+                                 .random = &c->random,
+                                 .samples = c->samples,
+                                 .memory = memory_of,
+                                 .context = &c->memory};
+    kernel_check_begin(&check);
     run_step(c, &c->program->functions[f], &c->program->functions[f].steps[s]);
-    for_each_result(&k, compare_value);
-    for_each_input(&k, release_input);
-    free(k.inputs);
-    k.result.worst = worst_error(&k);
-    arena_destroy(k.arena);
-    k.result.limit = uses_half(&k) ? limit_bf16 : limit_f32;
-    return k.result;
+    return kernel_check_end(&check);
 }
 
 static bool seen_before(const struct rt_program *program, size_t f, size_t s)

@@ -157,6 +157,9 @@ char *check_memory_of(struct check_memory *memory, const struct value *value)
 {
     if (value->place.kind == PLACE_ARENA)
         return memory->arena + value->place.offset;
+    if (value->place.kind == PLACE_CONSTANT) /* nothing writes there */
+        return (char *)(uintptr_t)module_find_blob(memory->module,
+                                                   node_text(value->node, blob))->bytes;
     for (size_t i = 0; i < memory->module->weights.count; i++)
         if (memory->module->weights.items[i] == value->node)
             return check_memory_weight(memory, i);

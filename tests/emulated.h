@@ -24,8 +24,8 @@ struct emulated_request {
     const char *target; /* NULL: "a100" */
     int64_t samples;    /* elements of each result that are compared; 0: 300 */
     bool brief;         /* two runs only: (sequential, eager) with shadow, (reverse, latest) */
-    bool conflicts;     /* conflicts of banks are allowed: else ldmatrix, 16-byte accesses and
-                           asynchronous copies must have none */
+    bool conflicts;     /* conflicts of banks are allowed: else ldmatrix and 16-byte loads and
+                           stores must have none */
     uint64_t seed;
     /* Called with the module after pass tile and before pass plan; may be NULL. */
     void (*tiled)(struct module *module, void *context);

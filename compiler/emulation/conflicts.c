@@ -122,7 +122,8 @@ static void count_instruction(struct machine *machine, struct thread *thread,
                                               ? &report->shared_load
                                               : &report->shared_store;
     int excess = count_steps(accesses, instruction->at, instruction->lanes, site->bytes);
-    if (excess && site->bytes == 16 && machine->options->refuse_conflicts)
+    bool declared = site->bytes == 16 && primitive != EMULATED_copy_async;
+    if (excess && declared && machine->options->refuse_conflicts)
         refuse(machine, thread, site->place, excess);
 }
 

@@ -70,7 +70,7 @@ struct emulation_options {
     bool reverse; /* threads and blocks from the last to the first */
     bool latest;  /* asynchronous copies arrive when they are waited for, not at once */
     bool shadow;  /* check every access; the unit is compiled for it */
-    bool refuse_conflicts; /* with shadow: bank conflicts of ldmatrix and 16-byte accesses */
+    bool refuse_conflicts; /* with shadow: of ldmatrix and of 16-byte loads and stores */
     int64_t shared_limit;  /* bytes of shared memory that a block can have; 0: of sm_80 */
 };
 
