@@ -32,7 +32,7 @@ struct cuda_kept {
 struct cuda_keep {
     bool on;
     int scope;        /* where the arrays are declared */
-    int depth;        /* of the scope of a unit: what does not depend on it is no business of ours */
+    int depth;        /* of the scope of a unit; what does not depend on it is not kept */
     const char *step; /* number of the unit of the thread; NULL: it has only one */
     int64_t steps;
     int64_t left;     /* registers that may still be taken */

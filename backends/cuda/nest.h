@@ -2,11 +2,12 @@
  * Nests of loops over threads: all elements of some variables, shared out among the threads of
  * a block, or of all blocks.
  *
- * The variables from..count-1 of the generator (or those of one role), closed so far, are the digits (row-major) of a
- * running number of units; a unit is `vector` neighbours along the last variable, or one element
- * where that does not divide its extent. Unit u belongs to thread u mod (threads of all blocks).
- * A window makes one variable run over a part of its extent only, at an origin that the skeleton
- * named (a tile of a product); the nest guards what lies beyond the variable's extent.
+ * The variables from..count-1 of the generator (or those of one role), closed so far, are the
+ * digits (row-major) of a running number of units; a unit is `vector` neighbours along the last
+ * variable, or one element where that does not divide its extent. Unit u belongs to thread u mod
+ * (threads of all blocks). A window makes one variable run over a part of its extent only, at an
+ * origin that the skeleton named (a tile of a product); the nest guards what lies beyond the
+ * variable's extent.
  *
  * Lanes need a variable of their own: the first attempt without a wish to split asks for it, so
  * a nest must stand inside emit_attempts.

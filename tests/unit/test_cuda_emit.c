@@ -235,7 +235,8 @@ static void columns_of_threads(void **state)
     (void)state;
     CHECK(columns, "rows", {.threads = 32, .vector = 1, .cols = 8},
           {.threads = 64, .vector = 4, .cols = 32}, {.threads = 128, .vector = 8, .cols = 64},
-          {.threads = 32, .vector = 4, .cols = 128}, {.threads = 64, .vector = 4, .cols = 16, .tiles = 4},
+          {.threads = 32, .vector = 4, .cols = 128},
+          {.threads = 64, .vector = 4, .cols = 16, .tiles = 4},
           {.threads = 64, .vector = 4, .cols = 32, .split = 3});
 }
 
@@ -299,12 +300,40 @@ static void effects(void **state)
           {.threads = 64, .vector = 1, .tiles = 7}, {.threads = 32, .vector = 2, .tiles = 1});
 }
 
+/* --- the functions of generation --- */
+
+static const char speaker[] =
+    "model m\nentry text {\n    input tokens : i32[batch, seq]\n"
+    "    weight table : [1500, 16] from \"table\" init random(1)\n"
+    "    x = embedding(table, tokens)\n"
+    "    heads = reshape(x, [batch, seq, 2, 8])\n"
+    "    x = x + reshape(attention(heads, heads, heads, causal=true), [batch, seq, 16])\n"
+    "    output logits = linear(x, table)\n}\n";
+
+static void sampling(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/sinter-speaker-XXXXXX.model";
+    int descriptor = mkstemps(path, 6);
+    FILE *file = fdopen(descriptor, "w");
+    fputs(speaker, file);
+    fclose(file);
+    const char *words[] = {"build", path, "--task", "generate", "--max-length", "16",
+                           "--init", "random", "--batch", "2"};
+    struct emulated_request request = {.skeleton = "sort", .brief = true};
+    struct emulated_report report =
+        emulated_model(words, (int)(sizeof words / sizeof *words), &request);
+    remove(path);
+    emulated_expect(&report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops),   cmocka_unit_test(rows_of_threads),
         cmocka_unit_test(columns_of_threads), cmocka_unit_test(sorts),
         cmocka_unit_test(running_sums), cmocka_unit_test(effects),
+        cmocka_unit_test(sampling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
