@@ -1,6 +1,6 @@
 /* `sinter check`: every distinct kernel against the interpreter, or named values of the model
  * against another framework's. */
-#include "compiler/check.h"
+#include "compiler/check_emulated.h"
 #include "compiler/against.h"
 #include "compiler/job.h"
 #include "compiler/program.h"
@@ -49,15 +49,15 @@ static void report(const struct options *options, const struct check_result *res
         rt_json_write_end(&json);
 }
 
-static int check_job(const struct options *options)
+/* --- kernels for a CPU --- */
+
+static int check_cpu(struct job *job)
 {
-    struct arena *arena = arena_create();
-    struct job job = job_open(arena, options);
+    const struct options *options = job->options;
     struct object *objects;
     size_t count, result_count, bad = 0;
-    job_run(&job);
-    objects = program_compile(&job, 1, "sinter-check", &count);
-    struct check_result *results = check_kernels(job.module, objects, count, options->samples,
+    objects = program_compile(job, 1, "sinter-check", &count);
+    struct check_result *results = check_kernels(job->module, objects, count, options->samples,
                                                  (uint64_t)options->seed, &result_count);
     toolchain_free_objects(objects, count);
     report(options, results, result_count);
@@ -65,8 +65,89 @@ static int check_job(const struct options *options)
         bad += !passes(&results[i]);
     if (!options->json)
         printf("%zu distinct kernels, %zu wrong\n", result_count, bad);
-    arena_destroy(arena);
     return bad ? EXIT_NUMERIC : EXIT_OK;
+}
+
+/* --- kernels for a GPU, under emulation --- */
+
+/* Operations (or bytes) of a kernel that the emulation does in about a quarter of a second. */
+static const double most_emulated = 1e9;
+
+static bool emulated_passes(const struct emulated_result *result)
+{
+    return result->errors == 0 && passes(&result->check);
+}
+
+static void write_emulated(struct rt_json_writer *json, const struct emulated_result *result)
+{
+    rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "function", result->check.function);
+    rt_json_write_text(json, "kernel", result->check.kernel);
+    rt_json_write_text(json, "skeleton", result->check.skeleton);
+    rt_json_write_int(json, "blocks", result->blocks);
+    rt_json_write_int(json, "compared", result->check.compared);
+    rt_json_write_double(json, "worst", result->check.worst);
+    rt_json_write_double(json, "limit", result->check.limit);
+    rt_json_write_text(json, "error", result->error ? result->error : "");
+    rt_json_write_bool(json, "ok", emulated_passes(result));
+    rt_json_write_end(json);
+}
+
+static void report_emulated(const struct options *options, const struct emulated_result *results,
+                            size_t count)
+{
+    struct rt_json_writer json;
+    if (options->json) {
+        rt_json_write_open(&json, stdout, true);
+        rt_json_write_array(&json, NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct check_result *check = &results[i].check;
+        if (options->json) {
+            write_emulated(&json, &results[i]);
+            continue;
+        }
+        printf("%-4s %-12s %-24s %-15s %6d blocks %6lld compared  worst %.2e of %.0e%s%s\n",
+               emulated_passes(&results[i]) ? "ok" : "BAD", check->function, check->kernel,
+               check->skeleton, results[i].blocks, (long long)check->compared, check->worst,
+               check->limit, results[i].error ? "\n     " : "",
+               results[i].error ? results[i].error : "");
+    }
+    if (options->json)
+        rt_json_write_end(&json);
+}
+
+static int check_gpu(struct job *job)
+{
+    const struct options *options = job->options;
+    static const struct emulated_mode modes[] = {{true, true, true}};
+    struct cuda_emit_options emit = {.target = job->pipeline.target};
+    struct cuda_emit_result emitted = backend_cuda_emit(job->module, &emit);
+    struct emulated_check check = {.modes = modes,
+                                   .mode_count = sizeof modes / sizeof *modes,
+                                   .samples = options->samples,
+                                   .seed = (uint64_t)options->seed,
+                                   .most_work = most_emulated};
+    size_t count, bad = 0;
+    struct emulated_result *results =
+        check_emulated(job->module, job->pipeline.target, &emitted, &check, &count);
+    report_emulated(options, results, count);
+    for (size_t i = 0; i < count; i++)
+        bad += !emulated_passes(&results[i]);
+    if (!options->json)
+        printf("%zu distinct kernels for %s under emulation, %zu wrong\n", count,
+               job->pipeline.target->name, bad);
+    return bad ? EXIT_NUMERIC : EXIT_OK;
+}
+
+static int check_job(const struct options *options)
+{
+    struct arena *arena = arena_create();
+    struct job job = job_open(arena, options);
+    job_run(&job);
+    int result = job.pipeline.target->gpu ? check_gpu(&job) : check_cpu(&job);
+    arena_destroy(arena);
+    return result;
 }
 
 /* --- another framework's values --- */
