@@ -28,9 +28,13 @@ struct nvrtc {
  */
 struct nvrtc nvrtc_find(struct arena *arena, const char *wanted);
 
-/* As nvrtc_find; false where that would be fatal, with the places in *out_places. */
+/* As nvrtc_find, by file names only; false where there is none, with the places in *out_places. */
 bool nvrtc_look(struct arena *arena, const char *wanted, struct nvrtc *out,
                 const char **out_places);
+
+/* Asks the library in a process of its own for its version. False with a reason if it cannot be
+ * opened. */
+bool nvrtc_version(struct arena *arena, struct nvrtc *nvrtc, const char **out_reason);
 
 struct device_source {
     const char *name; /* the kernel's, also in the text */

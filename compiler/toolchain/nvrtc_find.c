@@ -140,8 +140,10 @@ bool nvrtc_look(struct arena *arena, const char *wanted, struct nvrtc *out,
 struct nvrtc nvrtc_find(struct arena *arena, const char *wanted)
 {
     struct nvrtc found;
-    const char *places;
+    const char *places, *reason;
     if (!nvrtc_look(arena, wanted, &found, &places))
         fatal(NVRTC_MISSING, places);
+    if (!nvrtc_version(arena, &found, &reason))
+        fatal(NVRTC_UNUSABLE, found.path, reason);
     return found;
 }

@@ -39,8 +39,4 @@ struct nvrtc_work {
 /* Takes sources until there are no more, writing results to `pipe`. Never returns. */
 _Noreturn void nvrtc_worker(const struct nvrtc_work *work, int number, int pipe);
 
-/* The library's version, asked in a process of its own. False with a reason if it cannot be
- * opened. */
-bool nvrtc_version(struct arena *arena, struct nvrtc *nvrtc, const char **out_reason);
-
 #endif
