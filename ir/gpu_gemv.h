@@ -66,7 +66,7 @@ bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel
 
 /*
  * skinny: attributes cols; threads, whole warps and at least 64; kc, columns of a stage: a row of
- * a stage has 64 or 128 bytes; stages, at least 2; split, parts of K by different blocks. The
+ * a stage has 128 bytes, or 64 of 16-bit elements; stages, at least 2; split, parts of K by different blocks. The
  * partners' columns are the rows of the tile, `tile_rows` of them.
  *
  * Where %a is memory of the type that is used, its rows come by stages like the weights; else

@@ -45,7 +45,7 @@ static bool find_rows(const struct kernel *kernel, struct skinny_shape *s, int64
     s->chunk = 16 / bytes;
     s->chunks = s->depth / s->chunk;
     s->row_bytes = s->depth * bytes + (half ? 0 : 16);
-    bool row = s->depth * bytes == 64 || s->depth * bytes == 128;
+    bool row = (half && s->depth * bytes == 64) || s->depth * bytes == 128;
     return row && s->stages >= 2 && s->stages <= 16 && threads % (s->chunks * 8) == 0 &&
            s->tile_rows % (threads / s->chunks) == 0;
 }

@@ -71,7 +71,8 @@ static void check_reduction(const struct verifier *v, struct group *group, const
     const struct type *domain = &node->operands[0]->type;
     const int64_t *axes = node_list(node, axes, &count);
     bool along_rows = count == 1 && axes[0] == domain->rank - 1;
-    bool prologue = group->gpu && skeleton == SKELETON_gemv && along_rows && !group->anchor;
+    bool few = skeleton == SKELETON_gemv || skeleton == SKELETON_skinny;
+    bool prologue = group->gpu && few && along_rows && !group->anchor;
     if (skeleton != SKELETON_rows && !prologue)
         verify_fail(v, &node->results[0], "only kernels of skeleton rows reduce");
     if (group->reduced && !same_reduction(group->reduced, node))

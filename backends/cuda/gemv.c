@@ -52,7 +52,7 @@ static void stage(struct generator *g, struct index row, struct index step, stru
     struct cuda_lanes *lanes = &cuda_of(g)->lanes;
     struct index rest;
     bool half = staged_bytes(s) == 2;
-    if (!cuda_lanes_of(g, &step, &rest)) {
+    if (!cuda_lanes_of(g, &step, &rest) || lanes->count * staged_bytes(s) != 16) {
         const char *text =
             half ? arena_printf(g->arena, "to_%s(%s)", dtype_name(s->staged), element.text)
                  : element.text;

@@ -38,7 +38,7 @@ static void stage(struct generator *g, struct index row, struct index step, stru
     const char *used = dtype_name(s->operands.used);
     struct index rest;
     bool half = element_bytes(s) == 2;
-    if (!cuda_lanes_of(g, &step, &rest)) {
+    if (!cuda_lanes_of(g, &step, &rest) || lanes->count != s->chunk) {
         const char *text =
             half ? arena_printf(g->arena, "to_%s(%s)", used, element.text) : element.text;
         writer_line(scope_writer(g), "shared_store_%s(%s, %s);", half ? "u16" : "f32",
