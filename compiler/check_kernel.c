@@ -87,7 +87,7 @@ static void fill_strided(struct kernel_check *check, const struct value *value, 
 static void fill_input(void *context, const struct value *value)
 {
     struct kernel_check *check = context;
-    int64_t bound = index_bound(check->function, check->kernel);
+    int64_t bound = index_bound(check->function, check->kernel, value);
     if (value->place.kind == PLACE_CONSTANT)
         return;
     if (value->type.strided)

@@ -84,9 +84,26 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-int64_t index_bound(const struct function *function, const struct kernel *kernel)
+/* Rows that an update stores: as many as it has, whatever the room behind `pos`. */
+static int64_t count_bound(const struct function *function, const struct kernel *kernel,
+                           const struct value *value)
 {
-    int64_t bound = 1 << 16;
+    int64_t bound = 0;
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *node = function->nodes.items[i];
+        if (node->kernel == kernel && node->op == OP_update && node->operands[3] == value)
+            bound = node->operands[1]->type.dims[1] + 1;
+    }
+    return bound;
+}
+
+int64_t index_bound(const struct function *function, const struct kernel *kernel,
+                    const struct value *value)
+{
+    int64_t bound = count_bound(function, kernel, value);
+    if (bound > 0)
+        return bound;
+    bound = 1 << 16;
     for (size_t i = 0; i < function->nodes.count; i++) {
         const struct node *node = function->nodes.items[i];
         const struct type *first = node->operand_count ? &node->operands[0]->type : NULL;
@@ -98,10 +115,8 @@ int64_t index_bound(const struct function *function, const struct kernel *kernel
             bound = least(bound, least(first->dims[1], node->operands[1]->type.dims[1] + 1));
         if (node->op == OP_scatter_add)
             bound = least(bound, node->results[0].type.dims[0]);
-        if (node->op == OP_update) {
-            int64_t fresh = node->operands[1]->type.dims[1];
-            bound = least(bound, least(first->dims[1] - fresh + 1, fresh + 1));
-        }
+        if (node->op == OP_update)
+            bound = least(bound, first->dims[1] - node->operands[1]->type.dims[1] + 1);
         if (node->op == OP_attention)
             bound = least(bound, node->operands[1]->type.dims[1] - first->dims[1] + 1);
     }

@@ -15,9 +15,10 @@ int64_t draw_below(struct random *random, int64_t bound); /* 0 where bound < 1 *
  * [0.1, 1.1), and true, since such a flag says whether the kernel is to do anything. */
 void fill_random(struct random *random, const struct type *type, char *bytes, int64_t bound);
 
-/* What integers may be in the inputs of a kernel: rows of what it gathers from, positions that
- * its caches have room for. */
-int64_t index_bound(const struct function *function, const struct kernel *kernel);
+/* What integers may be in an input of a kernel: rows of what it gathers from, positions that its
+ * caches have room for, counts of new rows. */
+int64_t index_bound(const struct function *function, const struct kernel *kernel,
+                    const struct value *value);
 
 double read_element(enum dtype dtype, const char *bytes, int64_t element);
 void write_elements(enum dtype dtype, char *bytes, const double *numbers, int64_t count);
