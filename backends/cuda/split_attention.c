@@ -74,20 +74,33 @@ static void emit_tensor(struct generator *g, struct attention *a)
 
 /* --- joining --- */
 
-/* The head and the four columns of an item, for the loop over all items of the part. */
-static void emit_item(struct generator *g, struct attention *a)
+/* Items of the part: its heads by four columns each, in lines of 8 threads, of which the last
+ * ones of a head only go along (`own` is 0). */
+static long long fours(const struct attention *a)
 {
+    return (a->l.size + 3) / 4;
+}
+
+static long long line_items(const struct attention *a)
+{
+    return (fours(a) + 7) / 8 * 8;
+}
+
+static void open_items(struct generator *g, struct attention *a)
+{
+    long long items = line_items(a), last = fours(a) - 1;
+    scope_open(g);
     struct writer *w = scope_writer(g);
-    long long lines = (a->l.depth / 4 + 7) / 8 * 8;
-    writer_line(w, "const int row = item / %lld, chunk = item %% %lld;", lines, lines);
+    writer_line(w, "const int row = item / %lld, at = item %% %lld;", items, items);
+    writer_line(w, "const int own = at < %lld, chunk = own ? at : %lld;", last + 1, last);
+    writer_line(w, "struct softmax_part all = softmax_nothing();");
 }
 
 static void close_items(struct generator *g, struct attention *a)
 {
-    long long lines = (a->l.depth / 4 + 7) / 8 * 8;
     writer_line(&g->scopes[g->depth - 1].writer, "NO_UNROLL");
     scope_close(g, "for (int item = thread_index(); item < %lld; item += %lld)",
-                (long long)a->l.part_heads * lines, (long long)a->l.threads);
+                a->l.part_heads * line_items(a), (long long)a->l.threads);
 }
 
 static void emit_final(struct generator *g, struct attention *a)
@@ -99,65 +112,58 @@ static void emit_final(struct generator *g, struct attention *a)
     writer_line(w, "const float share = softmax_share(all.sum);");
     a->result = "(all.columns.at[u] * share)";
     attention_store(g, a, "chunk");
-    scope_close(g, "if (row < heads && chunk * 4 < %lld)", (long long)a->l.size);
+    scope_close(g, "if (own && row < heads)");
 }
 
 /* The warps of this block, in order; what results leaves, or is published. */
 static void emit_join(struct generator *g, struct attention *a)
 {
     long long rows = a->l.form == ATTENTION_F32 ? a->l.part_heads : a->l.rows;
-    long long part = a->l.part_heads * (a->l.depth + 4);
+    long long part = a->l.part_heads * (a->l.depth + 4), marks = a->l.part_heads * a->l.depth;
     writer_line(scope_writer(g), "block_barrier();");
-    scope_open(g);
-    emit_item(g, a);
+    open_items(g, a);
     struct writer *w = scope_writer(g);
-    writer_open(w, "if (chunk < %lld) {", (long long)a->l.depth / 4);
-    writer_line(w, "struct softmax_part all = softmax_nothing();");
     writer_line(w, "UNROLL");
-    writer_open(w, "for (int i = 0; i < %lld; i++)", (long long)a->l.warps_n);
-    writer_line(
-        w,
-        "all = softmax_join(all, softmax_shared(marks + (i * %lld + row) * 8, shared + (i * "
-        "%lld + row) * %lld + chunk * 16));",
-        rows, rows, (long long)a->l.result_pitch);
-    w->level--;
+    writer_open(w, "for (int i = 0; i < %lld; i++) {", (long long)a->l.warps_n);
+    writer_line(w, "const int line = i * %lld + row;", rows);
+    writer_line(w,
+                "all = softmax_join(all, softmax_shared(marks + line * 8, shared + line * %lld + "
+                "chunk * 16));",
+                (long long)a->l.result_pitch);
+    writer_close(w, "}");
     if (a->l.split == 1) {
         emit_final(g, a);
     } else {
         writer_line(w, "g_f32 *to = workspace + block_index() * %lld;", part);
+        writer_open(w, "if (own)");
         writer_line(w,
                     "softmax_publish(to + (row * %lld + chunk) * 4, to + %lld + row * 4, chunk == "
                     "0, all);",
-                    (long long)a->l.depth / 4, (long long)(a->l.part_heads * a->l.depth));
+                    (long long)a->l.depth / 4, marks);
+        w->level--;
     }
-    writer_close(w, "}");
     close_items(g, a);
 }
 
 /* The parts of this key head, in order, by the last of their blocks. */
 static void emit_last(struct generator *g, struct attention *a)
 {
-    long long split = a->l.split, part = a->l.part_heads * (a->l.depth + 4);
+    long long part = a->l.part_heads * (a->l.depth + 4), marks = a->l.part_heads * a->l.depth;
     cuda_of(g)->workspace = cuda_of(g)->counters = true;
     scope_open(g);
-    scope_open(g);
-    emit_item(g, a);
+    open_items(g, a);
     struct writer *w = scope_writer(g);
-    writer_open(w, "if (chunk < %lld) {", (long long)a->l.depth / 4);
-    writer_line(w, "const g_f32 *from = workspace + pair * %lld;", split * part);
-    writer_line(w, "struct softmax_part all = softmax_nothing();");
+    writer_line(w, "const g_f32 *from = workspace + pair * %lld;", (long long)a->l.split * part);
     writer_line(w, "UNROLL_BY(4)");
-    writer_open(w, "for (int i = 0; i < %lld; i++)", split);
-    writer_line(
-        w,
-        "all = softmax_join(all, softmax_collect(from + i * %lld + (row * %lld + chunk) * 4, "
-        "from + i * %lld + %lld + row * 4));",
-        part, (long long)a->l.depth / 4, part, (long long)(a->l.part_heads * a->l.depth));
+    writer_open(w, "for (int i = 0; i < %lld; i++, from += %lld)", (long long)a->l.split, part);
+    writer_line(w,
+                "all = softmax_join(all, softmax_collect(from + (row * %lld + chunk) * 4, from + "
+                "%lld + row * 4));",
+                (long long)a->l.depth / 4, marks);
     w->level--;
     emit_final(g, a);
-    writer_close(w, "}");
     close_items(g, a);
-    scope_close(g, "if (publish_last(counters + pair, %lld))", split);
+    scope_close(g, "if (publish_last(counters + pair, %lld))", (long long)a->l.split);
 }
 
 void cuda_emit_split_attention(struct generator *g)
