@@ -58,6 +58,8 @@ struct gpu_product {
     int segment;    /* whose epilogue is printed */
     int64_t vector; /* neighbours of a thread there */
     struct index row, batch; /* there: of the result */
+    bool grouped;
+    struct index group; /* where `grouped`: the column / vector */
     const struct node *update; /* whose rows are stored, */
     struct index slot;         /* at this row of the state */
     /* Not NULL: the left operand is no matrix (conv.c). */

@@ -5,7 +5,9 @@
  *
  * Variables, by role: the digits of the column tile's number in its segment, of a unit (a thread's
  * columns) in the tile, and the lane, one of a unit's neighbours. With pairs that are whole in a
- * tile, UNIT counts them; with pairs of which a tile holds a part, HEAD and RUN say which.
+ * tile, UNIT counts them; with pairs of which a tile holds a part, HEAD and RUN say which. Where
+ * the last tile is ragged, the number of a unit's first column has a name of its own, so that it
+ * is known to be inside.
  */
 #include "backends/cuda/matmul.h"
 
@@ -16,16 +18,36 @@ static const struct product_segment *segment_of(const struct gpu_product *p)
     return &p->layout.segments[p->segment];
 }
 
+/* Columns that a result joins: runs of `width` neighbours, `distance` apart; 0: none. Those that
+ * the tiling did not ask for are whole in a tile all the same where their number divides it. */
+struct joined {
+    int64_t width, distance;
+};
+
+static struct joined joined_of(const struct gpu_product *p)
+{
+    const struct product_segment *segment = segment_of(p);
+    int64_t distance = segment->distance;
+    if (segment->width > 0)
+        return (struct joined){segment->width, p->layout.pair};
+    if (distance > 0 && p->tile.cols % (2 * distance) == 0 && segment->n % (2 * distance) == 0)
+        return (struct joined){distance, distance};
+    return (struct joined){0, 0};
+}
+
+/* Whether tiles hold parts of pairs. */
 static bool is_part_of_pair(const struct gpu_product *p)
 {
-    return segment_of(p)->width > 0 && segment_of(p)->width < p->layout.pair;
+    struct joined joined = joined_of(p);
+    return joined.width < joined.distance;
 }
 
 /* Neighbours of a thread: as many as asked for that divide every run of columns. */
 static int64_t vector_of(struct generator *g, const struct gpu_product *p)
 {
     const struct product_segment *segment = segment_of(p);
-    int64_t vector = kernel_int(g, vector), run = segment->width ? segment->width : p->tile.cols;
+    int64_t vector = kernel_int(g, vector), width = joined_of(p).width;
+    int64_t run = width ? width : p->tile.cols;
     vector = vector > 8 ? 8 : vector;
     while (vector > 1 && (segment->n % vector != 0 || run % vector != 0 || (vector & 1)))
         vector = vector % 2 ? vector - 1 : vector / 2;
@@ -36,11 +58,12 @@ static void prepare(struct generator *g)
 {
     struct gpu_product *p = product_of(g);
     const struct product_segment *segment = segment_of(p);
-    int64_t pair = p->layout.pair, width = segment->width;
+    struct joined joined = joined_of(p);
+    int64_t width = joined.width;
     p->vector = vector_of(g, p);
     if (is_part_of_pair(p)) {
-        variable_add(g, segment->n / (2 * pair), HEAD, true);
-        variable_add(g, pair / width, RUN, true);
+        variable_add(g, segment->n / (2 * joined.distance), HEAD, true);
+        variable_add(g, joined.distance / width, RUN, true);
         variable_add(g, width / p->vector, COLUMN, true);
     } else {
         variable_add(g, segment->tiles, TILE, true);
@@ -62,11 +85,14 @@ static struct index role_index(struct generator *g, int role, int64_t scale)
 /* The column, in the segment, at the open variables, of the lower side of a pair. */
 static struct index column_index(struct generator *g, const struct gpu_product *p)
 {
-    int64_t pair = p->layout.pair, width = segment_of(p)->width;
-    struct index tile = is_part_of_pair(p) ? index_add(&g->space, role_index(g, HEAD, 2 * pair),
-                                                       role_index(g, RUN, width))
-                                           : role_index(g, TILE, p->tile.cols);
-    struct index inside = index_add(&g->space, role_index(g, UNIT, 2 * width),
+    struct joined joined = joined_of(p);
+    if (p->grouped)
+        return index_add(&g->space, index_scale(p->group, p->vector), role_index(g, LANE, 1));
+    struct index tile = is_part_of_pair(p)
+                            ? index_add(&g->space, role_index(g, HEAD, 2 * joined.distance),
+                                        role_index(g, RUN, joined.width))
+                            : role_index(g, TILE, p->tile.cols);
+    struct index inside = index_add(&g->space, role_index(g, UNIT, 2 * joined.width),
                                     role_index(g, COLUMN, p->vector));
     return index_add(&g->space, index_add(&g->space, tile, inside), role_index(g, LANE, 1));
 }
@@ -74,7 +100,7 @@ static struct index column_index(struct generator *g, const struct gpu_product *
 /* The same, from the tile's first column in the slab. */
 static struct index local_index(struct generator *g, const struct gpu_product *p)
 {
-    struct index inside = index_add(&g->space, role_index(g, UNIT, 2 * segment_of(p)->width),
+    struct index inside = index_add(&g->space, role_index(g, UNIT, 2 * joined_of(p).width),
                                     role_index(g, COLUMN, p->vector));
     return index_add(&g->space, inside, role_index(g, LANE, 1));
 }
@@ -97,15 +123,16 @@ static struct index result_index(struct generator *g, const struct gpu_product *
 static bool find_local(struct generator *g, const struct gpu_product *p, struct index index,
                        struct index *out_local)
 {
-    int64_t low, high, width = segment_of(p)->width;
+    int64_t low, high;
     struct index base = result_index(g, p, column_index(g, p));
     struct index difference = index_add(&g->space, index, index_scale(base, -1));
     *out_local = index_add(&g->space, local_index(g, p), difference);
     if (is_part_of_pair(p)) {
-        if (difference.count || (difference.base != 0 && difference.base != p->layout.pair))
+        struct joined joined = joined_of(p);
+        if (difference.count || (difference.base != 0 && difference.base != joined.distance))
             return false;
         if (difference.base)
-            *out_local = index_offset(local_index(g, p), width);
+            *out_local = index_offset(local_index(g, p), joined.width);
     }
     index_range(&g->space, out_local, &low, &high);
     return low >= 0 && high < p->tile.cols;
@@ -125,7 +152,8 @@ static bool provide(struct generator *g, const struct value *value, struct index
     if (!find_local(g, p, index, &local) && !g->space.split.wanted)
         fatal(INTERNAL, "an epilogue needs products of another tile", value->name);
     local = index_offset(local, which * p->tile.cols);
-    bool narrow = segment->width > 0 && segment->width < GPU_WARP; /* half of the banks */
+    int64_t width = joined_of(p).width;
+    bool narrow = width > 0 && width < GPU_WARP; /* the lanes would meet half of the banks */
     if (!narrow && cuda_lanes_of(g, &local, &rest)) {
         struct index at = index_scale(rest, 4);
         const char *text = arena_printf(g->arena, "shared_load_f32x%lld(row_at + %s)",
@@ -155,9 +183,9 @@ static void store_results(struct generator *g)
     struct gpu_product *p = product_of(g);
     struct value_list outs = kernel_live_outs(g);
     struct index column = column_index(g, p);
-    for (int side = 0; side <= (segment_of(p)->width > 0); side++) {
-        struct index index =
-            result_index(g, p, index_offset(column, side ? p->layout.pair : 0));
+    struct joined joined = joined_of(p);
+    for (int side = 0; side <= (joined.width > 0); side++) {
+        struct index index = result_index(g, p, index_offset(column, side * joined.distance));
         for (int i = 0; i < outs.count; i++)
             if (!is_effect(outs.items[i]->node) &&
                 product_segment_of(&p->layout, outs.items[i]) == p->segment)
@@ -172,8 +200,9 @@ static void store_rows(struct generator *g)
     const struct value *cache = &node->results[0];
     int64_t rest = segment_of(p)->n;
     struct index column = column_index(g, p);
-    for (int side = 0; side <= (segment_of(p)->width > 0); side++) {
-        struct index at = index_offset(column, side ? p->layout.pair : 0);
+    struct joined joined = joined_of(p);
+    for (int side = 0; side <= (joined.width > 0); side++) {
+        struct index at = index_offset(column, side * joined.distance);
         struct element e = value_at(g, node->operands[1], result_index(g, p, at));
         struct index to = index_add(&g->space, index_scale(p->slot, rest), at);
         value_store(g, cache, to, e);
@@ -272,30 +301,51 @@ static int first_of(const struct generator *g, int role)
     return v;
 }
 
-/* The atoms of row and batch; what a unit computes, guarded where its tile is ragged. */
-static void emit_unit(struct generator *g, struct gpu_product *p)
+/* Names the unit's number in the row of the result, where no columns are joined. */
+static void name_group(struct generator *g, struct gpu_product *p)
+{
+    int64_t each = p->tile.cols / p->vector, all = segment_of(p)->n / p->vector;
+    struct index number = index_add(&g->space, role_index(g, TILE, each), role_index(g, COLUMN, 1));
+    writer_line(scope_writer(g), "const int group = %s;", index_text(&g->space, &number));
+    struct atom group = {"group", 0, all - 1, g->depth, -1};
+    p->group = index_of_atom(index_new_atom(&g->space, group));
+    p->grouped = true;
+}
+
+/* The condition that a unit is inside of the result; names its row, batch and column. */
+static const char *unit_guard(struct generator *g, struct gpu_product *p)
 {
     const struct product_extents *e = &p->layout.e;
     struct atom row = {"row", 0, e->m - 1, g->depth, -1};
     struct atom batch = {"v_batch", 0, e->batch - 1, 0, -1};
-    emit_digits(g, first_of(g, UNIT), first_of(g, LANE), "place");
+    struct str guard = str_create(g->arena);
     p->row = index_of_atom(index_new_atom(&g->space, row));
     p->batch = e->batch > 1 ? index_of_atom(index_new_atom(&g->space, batch)) : index_constant(0);
-    struct str guard = str_create(g->arena);
+    p->grouped = false;
     if (e->m % p->tile.rows != 0)
         str_printf(&guard, "row < %lld", (long long)e->m);
-    if (segment_of(p)->n % p->tile.cols != 0 && !is_part_of_pair(p)) {
-        struct index column = column_index(g, p);
-        str_printf(&guard, "%s%s < %lld", guard.length ? " && " : "",
-                   index_text(&g->space, &column), (long long)segment_of(p)->n);
-    }
-    if (!guard.length) {
+    if (segment_of(p)->n % p->tile.cols == 0 || is_part_of_pair(p))
+        return guard.text;
+    if (segment_of(p)->distance == 0)
+        name_group(g, p);
+    struct index column = column_index(g, p);
+    str_printf(&guard, "%s%s < %lld", guard.length ? " && " : "", index_text(&g->space, &column),
+               (long long)segment_of(p)->n);
+    return guard.text;
+}
+
+/* What a unit computes, guarded where its tile is ragged. */
+static void emit_unit(struct generator *g, struct gpu_product *p)
+{
+    emit_digits(g, first_of(g, UNIT), first_of(g, LANE), "place");
+    const char *guard = unit_guard(g, p);
+    if (!guard || !guard[0]) {
         emit_results(g, p);
         return;
     }
     scope_open_conditional(g, g->depth);
     emit_results(g, p);
-    scope_close(g, "if (%s)", guard.text);
+    scope_close(g, "if (%s)", guard);
 }
 
 /* The units of a slab, among all threads. */
@@ -304,7 +354,7 @@ static void emit_segment(struct generator *g)
     struct gpu_product *p = product_of(g);
     const struct gpu_tile *t = &p->tile;
     const struct product_segment *segment = segment_of(p);
-    int64_t sides = segment->width ? 2 : 1, across = t->cols / p->vector / sides;
+    int64_t sides = joined_of(p).width ? 2 : 1, across = t->cols / p->vector / sides;
     for (int v = 0; v < g->variable_count; v++)
         g->variables[v].atom = -1;
     scope_open(g);

@@ -162,9 +162,38 @@ static bool ask_split(struct index_space *space, const struct index *rest, int64
     return space->split.wanted;
 }
 
+static int64_t common_factor(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/*
+ * index = factor * coarse + fine, with fine in 0..factor-1 and factor a divisor of `by`: then
+ * index / by = coarse / (by / factor), which does not depend on fine, and the rest is
+ * factor * (coarse % (by / factor)) + fine. The factor, or 1.
+ */
+static int64_t separate_fine(const struct index_space *space, const struct index *index,
+                             int64_t by, struct index *out_coarse, struct index *out_fine)
+{
+    int64_t factor = by;
+    for (int i = 0; i < index->count; i++)
+        if (index->terms[i].scale != 1)
+            factor = common_factor(factor, index->terms[i].scale < 0 ? -index->terms[i].scale
+                                                                     : index->terms[i].scale);
+    if (factor <= 1)
+        return 1;
+    *out_coarse = separate(index, factor, out_fine);
+    return fits(space, out_fine, factor) && out_fine->count && out_coarse->count ? factor : 1;
+}
+
 struct index index_divide(struct index_space *space, struct index a, int64_t by)
 {
-    struct index rest;
+    struct index rest, coarse, fine;
     if (by <= 1)
         return a;
     struct index quotient = separate(&a, by, &rest);
@@ -172,7 +201,9 @@ struct index index_divide(struct index_space *space, struct index a, int64_t by)
         return quotient;
     if (ask_split(space, &rest, by))
         return quotient;
-    int64_t low, high;
+    int64_t low, high, factor = separate_fine(space, &rest, by, &coarse, &fine);
+    if (factor > 1)
+        return index_add(space, quotient, index_divide(space, coarse, by / factor));
     index_range(space, &rest, &low, &high);
     const char *text = index_text(space, &rest);
     const char *c = arena_printf(space->arena, low >= 0 ? "(%s) / %lld" : "m_div_i64(%s, %lld)",
@@ -184,13 +215,16 @@ struct index index_divide(struct index_space *space, struct index a, int64_t by)
 
 struct index index_modulo(struct index_space *space, struct index a, int64_t by)
 {
-    struct index rest;
+    struct index rest, coarse, fine;
     if (by <= 1)
         return index_constant(0);
     separate(&a, by, &rest);
     if (fits(space, &rest, by) || ask_split(space, &rest, by))
         return rest;
-    int64_t low, high;
+    int64_t low, high, factor = separate_fine(space, &rest, by, &coarse, &fine);
+    if (factor > 1)
+        return index_add(space, index_scale(index_modulo(space, coarse, by / factor), factor),
+                         fine);
     index_range(space, &rest, &low, &high);
     const char *text = index_text(space, &rest);
     const char *c = arena_printf(space->arena, low >= 0 ? "(%s) %% %lld" : "m_mod_i64(%s, %lld)",

@@ -99,12 +99,17 @@ DEVICE void right_columns_32(rt_u32 *b, shared_t at, int count, int row_bytes)
                                (shared_t)(i % 2 * 4 * row_bytes));
 }
 
-/* f32 as it stands in memory becomes what TF32 multiplies. */
+/* f32 as it stands in memory becomes what TF32 multiplies: to nearest; of two that are as near,
+ * the hardware's one instruction takes the larger, where everything else takes the even one. */
 DEVICE void round_fragments(rt_u32 *fragments, int count)
 {
     UNROLL
     for (int i = 0; i < count; i++)
+#ifdef SINTER_EMULATED
         fragments[i] = bits_of_f32(round_tf32(f32_of_bits(fragments[i])));
+#else
+        asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(fragments[i]) : "f"(f32_of_bits(fragments[i])));
+#endif
 }
 
 /* --- exact f32: lane l owns rows l / 8 + 4 i and columns l % 8 + 8 j --- */
