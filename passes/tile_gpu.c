@@ -6,6 +6,7 @@
 #include "ir/signature.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- attributes --- */
 
@@ -124,16 +125,23 @@ static struct function excerpt(struct arena *arena, const struct function *funct
     return out;
 }
 
+static struct tile_list *rank(struct module *module, const struct gpu *gpu,
+                              const struct function *part, struct kernel *kernel)
+{
+    struct tile_subject subject = {module->arena, gpu, part, kernel};
+    struct tile_list *list = arena_new(module->arena, struct tile_list);
+    tile_candidates(&subject, list);
+    return list;
+}
+
 static void tile_kernel(struct module *module, const struct gpu *gpu,
                         const struct function *function, struct kernel *kernel)
 {
     struct function part = excerpt(module->arena, function, kernel);
-    struct tile_subject subject = {module->arena, gpu, &part, kernel};
-    struct tile_list *list = arena_new(module->arena, struct tile_list);
-    tile_candidates(&subject, list);
+    struct tile_list *list = rank(module, gpu, &part, kernel);
     if (list->count == 0)
         fatal(INTERNAL, "no tile of this kernel fits the GPU", kernel->name);
-    tile_apply(&subject, &list->items[0]);
+    tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel}, &list->items[0]);
 }
 
 void tile_gpu(struct module *module, const struct gpu *gpu)
@@ -153,4 +161,60 @@ void tile_gpu(struct module *module, const struct gpu *gpu)
             tile_kernel(module, gpu, function, kernel);
         }
     }
+}
+
+/* --- other choices --- */
+
+static bool same_choice(const struct attributes *a, const struct attributes *b)
+{
+    bool same = a->count == b->count;
+    for (int i = 0; same && i < a->count; i++)
+        same = a->items[i].id == b->items[i].id && a->items[i].integer == b->items[i].integer;
+    return same;
+}
+
+int tile_chosen(struct module *module, const struct gpu *gpu, const struct function *function,
+                struct kernel *kernel)
+{
+    const struct attributes now = kernel->attributes;
+    struct function part = excerpt(module->arena, function, kernel);
+    const struct tile_list *list = rank(module, gpu, &part, kernel);
+    int chosen = -1;
+    for (int i = 0; i < list->count && chosen < 0; i++) {
+        tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel}, &list->items[i]);
+        if (same_choice(&kernel->attributes, &now))
+            chosen = i;
+    }
+    kernel->attributes = now;
+    return chosen;
+}
+
+static void give_all(struct module *module, const struct str *text, struct attributes attributes)
+{
+    for (size_t f = 0; f < module->functions.count; f++) {
+        const struct function *function = module->functions.items[f];
+        for (size_t k = 0; k < function->kernels.count; k++) {
+            struct kernel *kernel = function->kernels.items[k];
+            struct str other = kernel_signature(module->arena, function, kernel);
+            if (other.length == text->length && memcmp(other.text, text->text, text->length) == 0)
+                kernel->attributes = attributes;
+        }
+    }
+}
+
+bool tile_choose(struct module *module, const struct gpu *gpu, const struct function *function,
+                 struct kernel *kernel, int index)
+{
+    const struct attributes now = kernel->attributes;
+    struct str text = kernel_signature(module->arena, function, kernel);
+    struct function part = excerpt(module->arena, function, kernel);
+    const struct tile_list *list = rank(module, gpu, &part, kernel);
+    if (index >= 0 && index < list->count)
+        tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel}, &list->items[index]);
+    const struct attributes chosen = kernel->attributes;
+    kernel->attributes = now;
+    if (index < 0 || index >= list->count)
+        return false;
+    give_all(module, &text, chosen);
+    return true;
 }

@@ -44,4 +44,15 @@ bool tile_apply(const struct tile_subject *subject, const struct tile_candidate 
 /* Sets the attributes of all kernels of a module. */
 void tile_gpu(struct module *module, const struct gpu *gpu);
 
+/*
+ * For those who compile and measure, after pass_tile or pass_plan. The candidates of `kernel` are
+ * numbered from 0, the best; tile_chosen is the number of the one that it has. tile_choose gives
+ * it, and every kernel of the module that is the same, candidate `index`: false, and nothing
+ * changes, if there are not so many. What plan did stays right.
+ */
+int tile_chosen(struct module *module, const struct gpu *gpu, const struct function *function,
+                struct kernel *kernel);
+bool tile_choose(struct module *module, const struct gpu *gpu, const struct function *function,
+                 struct kernel *kernel, int index);
+
 #endif
