@@ -66,7 +66,7 @@ int gpu_residency(const struct gpu *gpu, const struct gpu_facts *facts, int thre
     if (threads < 1 || threads > GPU_BLOCK_THREADS || facts->shared_bytes > gpu->shared_block)
         return 0;
     int warps = (threads + GPU_WARP - 1) / GPU_WARP;
-    int registers = (facts->registers + 7) / 8 * 8;
+    int registers = (at_most(facts->registers, GPU_THREAD_REGISTERS) + 7) / 8 * 8;
     int64_t shared = (facts->shared_bytes + GPU_SHARED_RESERVED + 127) / 128 * 128;
     int blocks = at_most(GPU_BLOCKS, GPU_THREADS / (warps * GPU_WARP));
     blocks = at_most(blocks, gpu->shared_multiprocessor / shared);

@@ -5,6 +5,7 @@
 #include "ir/gpu_predict.h"
 #include "ir/signature.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,9 @@ static int allowed_residency(const struct tile_subject *s, struct gpu_facts fact
     return blocks > 0 ? blocks : 1;
 }
 
-bool tile_apply(const struct tile_subject *s, const struct tile_candidate *candidate)
+/* False also if the estimate of registers is `most_registers` or more. */
+static bool apply(const struct tile_subject *s, const struct tile_candidate *candidate,
+                  int most_registers)
 {
     struct gpu_facts facts = {0};
     int64_t workspace, counters;
@@ -69,7 +72,12 @@ bool tile_apply(const struct tile_subject *s, const struct tile_candidate *candi
     set(s, ATTRIBUTE_shared, facts.shared_bytes);
     set(s, ATTRIBUTE_workspace, workspace);
     set(s, ATTRIBUTE_counters, counters);
-    return residency > 0 && facts.registers < GPU_THREAD_REGISTERS;
+    return residency > 0 && facts.registers < most_registers;
+}
+
+bool tile_apply(const struct tile_subject *s, const struct tile_candidate *candidate)
+{
+    return apply(s, candidate, INT_MAX);
 }
 
 /* --- the choice --- */
@@ -82,13 +90,13 @@ static int best_first(const void *a, const void *b)
     return x->order - y->order;
 }
 
-void tile_candidates(const struct tile_subject *s, struct tile_list *out)
+static void keep_fitting(const struct tile_subject *s, struct tile_list *out, int most_registers)
 {
     int fit = 0;
     struct gpu_prediction prediction;
     tile_list_kernel(s, out);
     for (int i = 0; i < out->count; i++) {
-        if (!tile_apply(s, &out->items[i]))
+        if (!apply(s, &out->items[i], most_registers))
             continue;
         gpu_predict(s->gpu, s->function, s->kernel, &prediction);
         out->items[i].us = prediction.us;
@@ -96,7 +104,15 @@ void tile_candidates(const struct tile_subject *s, struct tile_list *out)
         out->items[fit++] = out->items[i];
     }
     out->count = fit;
-    qsort(out->items, (size_t)fit, sizeof *out->items, best_first);
+}
+
+/* Where all are estimated to spill, the code may still do without: the lint will tell. */
+void tile_candidates(const struct tile_subject *s, struct tile_list *out)
+{
+    keep_fitting(s, out, GPU_THREAD_REGISTERS);
+    if (out->count == 0)
+        keep_fitting(s, out, INT_MAX);
+    qsort(out->items, (size_t)out->count, sizeof *out->items, best_first);
 }
 
 /* --- modules --- */
