@@ -33,7 +33,7 @@ static const struct nest_window *window_of(const struct nest *nest, int role)
 
 int64_t nest_lane_count(const struct generator *g, int variable, int64_t vector)
 {
-    int64_t lanes = vector > 1 && variable >= 0 ? vector : 1;
+    int64_t lanes = vector > 1 && variable >= 0 && g->extents[variable] > 0 ? vector : 1;
     while (lanes > 1 && g->extents[variable] % lanes != 0)
         lanes /= 2;
     return lanes;
@@ -199,6 +199,8 @@ void nest_emit(struct generator *g, struct nest *nest, void (*body)(struct gener
     for (int v = nest->from; v <= inside.last - inside.lanes; v++)
         if (takes_part(g, nest, v))
             nest->units *= digit_of(g, nest, v).extent;
+    if (nest->units == 0) /* a reduction of nothing */
+        return;
     if (nest->unroll || nest->units <= nest->threads)
         emit_units(g, &inside);
     else

@@ -154,7 +154,9 @@ static bool open_row(struct generator *g, const struct rows *rows, int64_t kept)
     struct writer *w = scope_writer(g);
     bool ragged = kept % rows->share != 0;
     const char *text = "group";
-    if (rows->share > 1)
+    if (rows->each == 1)
+        text = arena_printf(g->arena, "group * %lld + thread_index()", (long long)rows->share);
+    else if (rows->share > 1)
         text = arena_printf(g->arena, "group * %lld + thread_index() / %lld",
                             (long long)rows->share, (long long)rows->each);
     writer_line(w, "const %s %s = %s;", type, ragged ? "wanted" : "row", text);
@@ -207,9 +209,12 @@ void rows_attempt_rows(struct generator *g, struct rows *rows)
     rows->share = wanted > 1 ? wanted : 1;
     rows->each = cuda_of(g)->threads / rows->share;
     rows->groups = (kept + rows->share - 1) / rows->share;
-    writer_line(scope_writer(g), rows->share == 1 ? "const int thread = thread_index();"
-                                                  : "const int thread = thread_index() %% %lld;",
-                (long long)rows->each);
+    if (rows->each == 1)
+        writer_line(scope_writer(g), "const int thread = 0;");
+    else
+        writer_line(scope_writer(g), rows->share == 1 ? "const int thread = thread_index();"
+                                                      : "const int thread = thread_index() %% %lld;",
+                    (long long)rows->each);
     rows_open_groups(g, rows);
     bool ragged = open_row(g, rows, kept);
     keep_elements(g, rows, reduced);
