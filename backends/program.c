@@ -163,8 +163,12 @@ static void put_image_number(struct str *out, uint32_t number)
         str_printf(out, "%u, ", number);
 }
 
-static void put_images(struct str *out, const struct program_gpu *gpu)
+static void put_images(struct str *out, const struct program_gpu *gpu, int number)
 {
+    if (!gpu->images) {
+        str_printf(out, "extern " HIDDEN "const struct rt_image program_images%d[];\n", number);
+        return;
+    }
     for (size_t i = 0; i < gpu->image_count; i++) {
         str_printf(out, "static const char image%zu[] __attribute__((aligned(64))) =", i);
         put_literal(out, gpu->images[i].bytes, gpu->images[i].size);
@@ -177,9 +181,9 @@ static void put_images(struct str *out, const struct program_gpu *gpu)
     str_printf(out, "    {0, 0, 0}};\n");
 }
 
-static void put_gpu(struct str *out, const struct program_gpu *gpu)
+static void put_gpu(struct str *out, const struct program_gpu *gpu, int number)
 {
-    put_images(out, gpu);
+    put_images(out, gpu, number);
     str_printf(out, "static const struct rt_launch launches[] = {\n");
     for (size_t i = 0; i < gpu->launch_count; i++) {
         const struct program_launch *launch = &gpu->launches[i];
@@ -461,7 +465,11 @@ static void put_target(struct str *out, const struct module *module,
         str_printf(out, "    .other = &program%d,\n", facts->number + 1);
     if (!gpu)
         return;
-    str_printf(out, "    .gpu = &gpu,\n    .launches = launches,\n    .images = images,\n"
+    if (gpu->images)
+        str_printf(out, "    .images = images,\n");
+    else
+        str_printf(out, "    .images = program_images%d,\n", facts->number);
+    str_printf(out, "    .gpu = &gpu,\n    .launches = launches,\n"
                     "    .launch_count = %zu,\n    .image_count = %zu,\n"
                     "    .workspace_offset = %llu,\n    .counters_offset = %llu,\n"
                     "    .counters_bytes = %llu,\n",
@@ -494,7 +502,7 @@ void program_print(struct str *out, struct module *module, const struct program_
     put_cpu_features(out, facts);
     put_facts(out, module);
     if (facts->gpu)
-        put_gpu(out, facts->gpu);
+        put_gpu(out, facts->gpu, facts->number);
     put_head(out, facts);
     put_field(out, "compiler", facts->compiler);
     put_field(out, "model", module->name);

@@ -28,7 +28,7 @@ struct program_gpu {
     uint64_t memory_bytes;
     double gflops_bf16, gbs;
     const struct program_launch *launches;
-    const struct program_image *images;
+    const struct program_image *images; /* NULL: a table program_images<number> elsewhere */
     size_t launch_count, image_count;
 };
 

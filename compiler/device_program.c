@@ -45,12 +45,16 @@ static void compile(struct job *job, struct device_program *program, const char 
     program->lint = reasons;
 }
 
+struct device_program device_emit(struct job *job)
+{
+    struct cuda_emit_options options = {.target = job->pipeline.target};
+    return (struct device_program){.emitted = backend_cuda_emit(job->module, &options)};
+}
+
 struct device_program device_compile(struct job *job, const char *path, unsigned threads,
                                      bool ptx)
 {
-    struct device_program program = {0};
-    struct cuda_emit_options options = {.target = job->pipeline.target};
-    program.emitted = backend_cuda_emit(job->module, &options);
+    struct device_program program = device_emit(job);
     progress_begin(arena_printf(job->arena, "compiling %d kernels for %s",
                                 program.emitted.kernel_count, job->pipeline.target->name));
     compile(job, &program, path, threads, ptx);
@@ -98,15 +102,22 @@ static struct program_gpu describe(struct job *job, const struct device_program 
     };
     for (size_t i = 0; i < count; i++) {
         const struct cuda_kernel *kernel = &program->emitted.kernels[i];
-        const struct device_code *code = &program->code[i];
+        const struct device_code *code = program->code ? &program->code[i] : NULL;
         launches[i] = (struct program_launch){kernel->name,    (uint32_t)i,    PROGRAM_NO_IMAGE,
                                               kernel->blocks, kernel->threads, kernel->shared};
-        images[i] = (struct program_image){code->cubin, code->cubin_length, code->facts.cuda};
-        if (!code->ptx)
+        if (!code)
+            launches[i].ptx = (uint32_t)(count + i);
+        if (code)
+            images[i] = (struct program_image){code->cubin, code->cubin_length, code->facts.cuda};
+        if (!code || !code->ptx)
             continue;
         launches[i].ptx = (uint32_t)out.image_count;
         images[out.image_count++] =
             (struct program_image){code->ptx, code->ptx_length, code->facts.cuda};
+    }
+    if (!program->code) {
+        out.images = NULL;
+        out.image_count = 2 * count;
     }
     return out;
 }

@@ -9,7 +9,7 @@
 
 struct device_program {
     struct cuda_emit_result emitted;
-    struct device_code *code;   /* of each kernel */
+    struct device_code *code;   /* of each kernel; NULL if they are not compiled */
     const char *const *lint;    /* of each kernel: why it is not as planned; NULL if it is */
 };
 
@@ -20,7 +20,11 @@ struct device_program {
 struct device_program device_compile(struct job *job, const char *path, unsigned threads,
                                      bool ptx);
 
-/* The program's unit: types, images, tables. It includes nothing. */
+/* The kernels alone, not compiled. */
+struct device_program device_emit(struct job *job);
+
+/* The program's unit: types, images, tables. It includes nothing. Of kernels that are not compiled
+ * the images are a table program_images<number> of another unit: all cubins, then all PTX. */
 struct str device_unit(struct job *job, const struct device_program *program,
                        const struct program_facts *facts);
 

@@ -1,6 +1,6 @@
 # sinter_embed(OUTPUT TABLE FILES...): writes an assembler file that holds FILES as the table
 # `const struct embedded_file TABLE[]` and their number as TABLE without its last letter plus
-# `_count` (compiler/embedded.h).
+# `_count` (compiler/embedded.h). Names are base names, or paths from SINTER_EMBED_BASE.
 function(sinter_embed output table)
     string(REGEX REPLACE "s$" "_count" count_name ${table})
     set(texts "")
@@ -8,6 +8,9 @@ function(sinter_embed output table)
     set(index 0)
     foreach(file IN LISTS ARGN)
         get_filename_component(name ${file} NAME)
+        if(SINTER_EMBED_BASE)
+            file(RELATIVE_PATH name ${SINTER_EMBED_BASE} ${file})
+        endif()
         string(APPEND texts "name_${index}: .asciz \"${name}\"\n"
             "text_${index}: .incbin \"${file}\"\nend_${index}: .byte 0\n")
         string(APPEND rows

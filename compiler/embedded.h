@@ -23,4 +23,8 @@ extern const size_t embedded_model_count;
 extern const struct embedded_file embedded_toolchain_files[];
 extern const size_t embedded_toolchain_file_count;
 
+/* What `build --emit-only` copies, by path in the repository. */
+extern const struct embedded_file embedded_project_files[];
+extern const size_t embedded_project_file_count;
+
 #endif

@@ -55,7 +55,7 @@ static void add_tokenizer(struct job *job, struct program_facts *facts)
     facts->eos_count = blob.summary.eos_count;
 }
 
-static struct program_facts facts_of(struct job *job, bool first)
+static struct program_facts facts_of(struct job *job)
 {
     struct program_facts facts = {
         .compiler = "sinter " SINTER_VERSION,
@@ -69,8 +69,7 @@ static struct program_facts facts_of(struct job *job, bool first)
         .random_weights = job->random_weights,
         .random_seed = (uint64_t)job->options->seed,
     };
-    if (first || job->pipeline.task == TASK_generate)
-        add_tokenizer(job, &facts);
+    add_tokenizer(job, &facts);
     return facts;
 }
 
@@ -84,6 +83,15 @@ static void add_facts(struct job *job)
                     arena_printf(job->arena, "%lld", (long long)parameters));
     if (job->directory)
         module_add_fact(job->module, "model type", model_directory_type(job->directory));
+}
+
+struct program_facts program_facts_of(struct job *job, int number, bool more)
+{
+    struct program_facts facts = facts_of(job);
+    facts.number = number;
+    facts.more = more;
+    add_facts(job);
+    return facts;
 }
 
 /* --- units --- */
@@ -143,10 +151,7 @@ static struct units make_units(struct job *jobs, size_t count, const char *path)
     struct units units = {.arena = jobs->arena};
     for (size_t i = 0; i < count; i++) {
         struct job *job = &jobs[i];
-        struct program_facts facts = facts_of(job, i == 0);
-        facts.number = (int)i;
-        facts.more = i + 1 < count;
-        add_facts(job);
+        struct program_facts facts = program_facts_of(job, (int)i, i + 1 < count);
         if (job->pipeline.target->gpu)
             add_gpu(job, &facts, path, wants_ptx(jobs, count, i), &units);
         else

@@ -2,6 +2,7 @@
 #ifndef SINTER_PROGRAM_COMPILE_H
 #define SINTER_PROGRAM_COMPILE_H
 
+#include "backends/program.h"
 #include "compiler/job.h"
 
 /*
@@ -12,6 +13,9 @@
  */
 struct object *program_compile(struct job *jobs, size_t job_count, const char *path,
                                size_t *out_count);
+
+/* What the tables of program `number` say beside the module; adds the module's facts. */
+struct program_facts program_facts_of(struct job *job, int number, bool more);
 
 /* How many threads or processes compile. */
 unsigned program_threads(const struct job *job);

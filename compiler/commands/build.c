@@ -1,4 +1,5 @@
 /* `sinter build`: a model becomes an executable, or a library with its header. */
+#include "compiler/emit_only.h"
 #include "compiler/header.h"
 #include "compiler/job.h"
 #include "compiler/program.h"
@@ -39,11 +40,27 @@ static void say(const struct job *job, const char *path)
                                 : "none");
 }
 
+/* The sources of a program instead of one. */
+static void build_project(struct job *job, const char *folder)
+{
+    for (size_t i = 0; i < job->target_count; i++)
+        if (!job->targets[i]->gpu)
+            fatal(EMIT_ONLY_CPU, folder);
+    emit_only(job_run_all(job), job->target_count, folder);
+    fprintf(stderr, "%s: build it with cmake -S %s -B BUILD && cmake --build BUILD\n", folder,
+            folder);
+}
+
 int command_build(const struct options *options)
 {
     struct arena *arena = arena_create();
     progress_report_all(options->time);
     struct job job = job_open(arena, options);
+    if (options->emit_only) {
+        build_project(&job, options->emit_only);
+        arena_destroy(arena);
+        return EXIT_OK;
+    }
     const char *path = output_path(&job);
     progress_begin("optimising");
     struct job *jobs = job_run_all(&job);

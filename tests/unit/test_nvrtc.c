@@ -31,7 +31,8 @@ static const char tensor_text[] =
     "    asm volatile(\"cp.async.wait_all;\" ::: \"memory\");\n    __syncthreads();\n"
     "    unsigned a[4], b[2] = {x[0], x[1]};\n"
     "    asm volatile(\"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\" : "
-    "\"=r\"(a[0]), \"=r\"(a[1]), \"=r\"(a[2]), \"=r\"(a[3]) : \"r\"(at + 16 * (threadIdx.x & 31)));\n"
+    "\"=r\"(a[0]), \"=r\"(a[1]), \"=r\"(a[2]), \"=r\"(a[3]) : "
+    "\"r\"(at + 16 * (threadIdx.x & 31)));\n"
     "    float c[4] = {0, 0, 0, 0};\n#pragma unroll\n    for (int i = 0; i < 3; i++)\n"
     "        asm volatile(\"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
     "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\" : \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), "
@@ -47,7 +48,8 @@ static const char spill_text[] =
     "            v[i] = v[i] * v[(i + 7 * j) % 48] + 1.0f;\n#pragma unroll\n"
     "    for (int i = 0; i < 48; i++)\n        y[threadIdx.x + i * 1024] = v[i];\n}\n";
 
-static const char wrong_text[] = "extern \"C\" __global__ void k_wrong(float *y)\n{\n    y = z;\n}\n";
+static const char wrong_text[] =
+    "extern \"C\" __global__ void k_wrong(float *y)\n{\n    y = z;\n}\n";
 
 static struct device_source source_of(const char *name, const char *text)
 {
