@@ -11,7 +11,7 @@ enum { MASK_TAPS = 32 };
 
 struct conv {
     struct conv_extents c;
-    const struct value *image;
+    const struct value *operand, *image; /* that is multiplied; and as it stands in memory */
     int64_t strides[3];    /* of images, rows and pixels: elements */
     int64_t columns, deep; /* of the filter, merged: columns, and channels of a tap */
     bool padded;
@@ -118,7 +118,7 @@ static void pixel_element(struct generator *g)
     const int64_t dims[4] = {c->images, c->height, c->width, c->channels};
     struct index axes[4] = {named(g, "image", dims[0]), named(g, "yy", dims[1]),
                             named(g, "xx", dims[2]), named(g, "channel", dims[3])};
-    struct element e = value_at(g, v->image, index_put_together(&g->space, 4, dims, axes));
+    struct element e = value_at(g, v->operand, index_put_together(&g->space, 4, dims, axes));
     writer_line(scope_writer(g), "x = %s;", e.text);
     scope_close(g, "if (yy >= 0 && yy < %lld && xx >= 0 && xx < %lld)", (long long)c->height,
                 (long long)c->width);
@@ -134,6 +134,17 @@ static bool is_padded(const struct conv_extents *c, bool across)
     int64_t last = across ? (c->out_width - 1) * c->stride[1] + c->columns
                           : (c->out_height - 1) * c->stride[0] + c->rows;
     return low > 0 || last > (across ? c->width : c->height);
+}
+
+/* The image in memory: f32 is rounded to TF32 after it was copied. */
+static void find_image(struct generator *g, const struct value *operand, struct conv *v)
+{
+    const struct node *node = operand->node;
+    bool rounded = !is_loaded(g, operand) && node->op == OP_cast &&
+                   operand->type.dtype == DTYPE_tf32 &&
+                   node->operands[0]->type.dtype == DTYPE_f32 && is_loaded(g, node->operands[0]);
+    v->operand = operand;
+    v->image = rounded ? node->operands[0] : operand;
 }
 
 static void find_strides(struct conv *v)
@@ -178,7 +189,7 @@ void cuda_emit_conv2d(struct generator *g)
     product_tile_or_die(g, p);
     const struct node *anchor = p->layout.segments[0].anchors[0];
     v->c = conv_extents(anchor);
-    v->image = anchor->operands[0];
+    find_image(g, anchor->operands[0], v);
     find_strides(v);
     merge_columns(v);
     p->batch_inside = true;
@@ -189,6 +200,7 @@ void cuda_emit_conv2d(struct generator *g)
                                     .extent = p->tile.rows,
                                     .along_k = true,
                                     .way = has_chunks(g, p, v) ? COPY_ASYNC : COPY_ELEMENTS};
+    p->left.rounds = p->left.way == COPY_ASYNC && v->image != v->operand;
     p->left.shape = copy_shape(g, p, p->left.extent, true);
     find_right_operands(g, p);
     emit_gpu_product(g, p);
