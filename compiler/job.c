@@ -311,6 +311,7 @@ struct job job_open(struct arena *arena, const struct options *options)
     job.pipeline.compute = options->dtype == CHOICE_DTYPE_bf16   ? DTYPE_bf16
                            : options->dtype == CHOICE_DTYPE_tf32 ? DTYPE_tf32
                                                                  : DTYPE_f32;
+    job.pipeline.candidate = (int)options->candidate - 1;
     job.pipeline.verify = options->verify;
     job.pipeline.time = options->time;
     choose_targets(&job);

@@ -1,7 +1,9 @@
 /* The loop over the table of passes: see pipeline.h. */
 #include "compiler/pipeline.h"
 
+#include "ir/target.h"
 #include "passes/passes.h"
+#include "passes/tile_gpu.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +63,8 @@ static void run_schedule(struct module *module, const struct pipeline_options *o
 static void run_tile(struct module *module, const struct pipeline_options *options)
 {
     pass_tile(module, options->target);
+    if (options->target->gpu && options->candidate > 0)
+        tile_gpu(module, options->target->gpu, options->candidate);
 }
 
 static void run_plan(struct module *module, const struct pipeline_options *options)

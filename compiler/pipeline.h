@@ -15,6 +15,7 @@ struct pipeline_options {
     enum dtype compute;
     int64_t max_length, max_chunk; /* of generate */
     const struct target *target;
+    int candidate; /* number of the tiles of GPU kernels, best first; 0: the best */
     bool verify; /* after every pass */
     bool time;   /* print what each pass took, to standard error */
 };

@@ -151,16 +151,18 @@ static struct tile_list *rank(struct module *module, const struct gpu *gpu,
 }
 
 static void tile_kernel(struct module *module, const struct gpu *gpu,
-                        const struct function *function, struct kernel *kernel)
+                        const struct function *function, struct kernel *kernel, int index)
 {
     struct function part = excerpt(module->arena, function, kernel);
     struct tile_list *list = rank(module, gpu, &part, kernel);
     if (list->count == 0)
         fatal(INTERNAL, "no tile of this kernel fits the GPU", kernel->name);
-    tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel}, &list->items[0]);
+    int last = list->count - 1;
+    tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel},
+               &list->items[index < last ? index : last]);
 }
 
-void tile_gpu(struct module *module, const struct gpu *gpu)
+void tile_gpu(struct module *module, const struct gpu *gpu, int index)
 {
     struct map seen = map_create(module->arena);
     for (size_t f = 0; f < module->functions.count; f++) {
@@ -174,7 +176,7 @@ void tile_gpu(struct module *module, const struct gpu *gpu)
                 continue;
             }
             *same = kernel;
-            tile_kernel(module, gpu, function, kernel);
+            tile_kernel(module, gpu, function, kernel, index);
         }
     }
 }

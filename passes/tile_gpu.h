@@ -41,8 +41,8 @@ void tile_candidates(const struct tile_subject *subject, struct tile_list *out);
 /* Sets the attributes of a candidate, and what follows from them. False if it does not fit. */
 bool tile_apply(const struct tile_subject *subject, const struct tile_candidate *candidate);
 
-/* Sets the attributes of all kernels of a module. */
-void tile_gpu(struct module *module, const struct gpu *gpu);
+/* Gives each kernel of a module candidate `index` (0: the best), or its last if it has fewer. */
+void tile_gpu(struct module *module, const struct gpu *gpu, int index);
 
 /*
  * For those who compile and measure, after pass_tile or pass_plan. The candidates of `kernel` are
