@@ -113,7 +113,8 @@ static const char *named_file(const struct rt_options *options, const char *name
 
 static bool is_setting(const char *name)
 {
-    return strcmp(name, "learning_rate") == 0 || strcmp(name, "momentum") == 0;
+    return strcmp(name, "learning_rate") == 0 || strcmp(name, "momentum") == 0 ||
+           strcmp(name, RT_INPUT_SEED) == 0 || strcmp(name, RT_INPUT_STEP) == 0;
 }
 
 struct input_names {

@@ -28,7 +28,7 @@ struct rt_dataset {
 };
 
 /*
- * Opens the files for the model's inputs of a function (all but learning_rate and momentum): by
+ * Opens the files for the model's inputs of a function (all but the settings of roles.h): by
  * --data NAME=FILE, the others in the order of the arguments. Whole-number inputs that only
  * training has (labels) must name one of `classes` classes; 0: not checked.
  */

@@ -20,6 +20,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MOST_SKIPPED = 3 };
 
@@ -30,6 +31,7 @@ struct fit {
     rt_u32 function;
     const struct rt_port *loss;
     const struct rt_port *finite; /* NULL if the program does not tell */
+    const struct rt_port *step;   /* NULL if the program draws no numbers */
     rt_i32 *order; /* of --order, else NULL */
     rt_i64 order_count;
     rt_i64 *samples; /* [B] */
@@ -54,6 +56,25 @@ static rt_status set_number(struct fit *fit, const char *name, double value)
     float number = (float)value;
     rt_status status = rt_session_input(&fit->session, fit->function, name, RT_F32, 1, &port);
     return status ? status : rt_session_write(&fit->session, port, &number);
+}
+
+/* What random numbers are a function of, besides their place. */
+static rt_status set_seed(struct fit *fit)
+{
+    const struct rt_function *function = &fit->session.program->functions[fit->function];
+    const rt_u64 seed = (rt_u64)fit->options->seed;
+    const rt_u32 halves[2] = {(rt_u32)seed, (rt_u32)(seed >> 32)};
+    const struct rt_port *port;
+    bool draws = false;
+    for (rt_u32 i = 0; i < function->input_count; i++)
+        draws |= strcmp(function->inputs[i].name, RT_INPUT_SEED) == 0;
+    if (!draws)
+        return 0;
+    rt_status status =
+        rt_session_input(&fit->session, fit->function, RT_INPUT_STEP, RT_I32, 1, &fit->step);
+    if (!status)
+        status = rt_session_input(&fit->session, fit->function, RT_INPUT_SEED, RT_I32, 2, &port);
+    return status ? status : rt_session_write(&fit->session, port, halves);
 }
 
 static rt_status read_order(struct fit *fit)
@@ -106,6 +127,8 @@ static rt_status open_all(struct fit *fit, const struct rt_program *program)
     if (!status)
         status = set_number(fit, "momentum", options->momentum);
     if (!status)
+        status = set_seed(fit);
+    if (!status)
         status = rt_dataset_open(&fit->dataset, &fit->session, fit->function, options,
                                  rt_dataset_classes(&fit->session));
     if (!status && options->order)
@@ -133,6 +156,9 @@ static rt_status train_step(struct fit *fit, float *loss)
     for (rt_i64 i = 0; i < fit->dataset.batch; i++)
         fit->samples[i] = sample_at(fit, epoch, step * fit->dataset.batch + i);
     rt_status status = rt_dataset_load(&fit->dataset, fit->samples, fit->dataset.batch);
+    const rt_i32 number = (rt_i32)fit->done;
+    if (!status && fit->step)
+        status = rt_session_write(&fit->session, fit->step, &number);
     if (!status)
         status = rt_session_launch(&fit->session, fit->function);
     if (!status)

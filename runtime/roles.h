@@ -21,7 +21,8 @@
  *   predict  the model's inputs by the names of the description; its outputs by theirs.
  * Task `fit`:
  *   fit      the model's inputs (labels included), learning_rate f32[], momentum f32[]; output
- *            loss f32[]. Parameters, moments and running statistics are states. Where there are
+ *            loss f32[]. Where numbers are drawn (dropout) also random.seed i32[2] (low and high
+ *            half) and random.step i32[] (steps before this one). Parameters, moments and running statistics are states. Where there are
  *            gradients, output finite bool[]: false if the loss or the norm of the gradient is not
  *            finite, and then no state has changed. A program may lack it.
  */
@@ -37,5 +38,7 @@
 #define RT_ROLE_FIT "fit"
 
 #define RT_OUTPUT_FINITE "finite"
+#define RT_INPUT_SEED "random.seed"
+#define RT_INPUT_STEP "random.step"
 
 #endif

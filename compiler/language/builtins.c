@@ -338,13 +338,13 @@ static struct datum run_cumsum(struct lowering *l, const struct call *call)
 }
 
 static const struct builtin builtins[] = {
-    {"extent", run_extent},       {"dims", run_dims},           {"length", run_length},
-    {"folded", run_folded},       {"constant", run_constant},   {"full", run_full},
-    {"iota", run_iota},           {"positions", run_positions}, {"reshape", run_reshape},
-    {"transpose", run_transpose}, {"broadcast", run_broadcast}, {"slice", run_slice},
-    {"split", run_split},         {"concat", run_concat},       {"pad", run_pad},
-    {"gather", run_gather},       {"attention", run_attention}, {"conv2d", run_conv2d},
-    {"cumsum", run_cumsum},
+    {"extent", run_extent},   {"dims", run_dims},           {"length", run_length},
+    {"folded", run_folded},   {"constant", run_constant},   {"full", run_full},
+    {"iota", run_iota},       {"positions", run_positions}, {"reshape", run_reshape},
+    {"uniform", run_uniform}, {"transpose", run_transpose}, {"broadcast", run_broadcast},
+    {"slice", run_slice},     {"split", run_split},         {"concat", run_concat},
+    {"pad", run_pad},         {"gather", run_gather},       {"attention", run_attention},
+    {"conv2d", run_conv2d},   {"cumsum", run_cumsum},
 };
 
 const struct builtin *builtin_find(const char *name)

@@ -154,6 +154,23 @@ struct value *loop_number(struct lowering *l)
     return number;
 }
 
+int64_t loop_count(const struct lowering *l)
+{
+    int64_t count = 1;
+    for (const struct loop_scope *loop = l->loop; loop; loop = loop->outer)
+        if (__builtin_mul_overflow(count, loop->trips, &count) || count > INT32_MAX)
+            fatal_at(l->builder.location, LANGUAGE_NUMBER, "out of range");
+    return count;
+}
+
+struct function *entry_function(const struct lowering *l)
+{
+    struct function *function = l->builder.function;
+    for (const struct loop_scope *loop = l->loop; loop; loop = loop->outer)
+        function = loop->before.function;
+    return function;
+}
+
 /* --- the statement --- */
 
 static struct map copy_map(struct lowering *l, const struct map *map)

@@ -60,6 +60,7 @@ struct lowering {
     int64_t next_ordinal; /* of the next new weight */
     int64_t steps;
     int depth, calls;
+    int64_t sites; /* places that draw random numbers, so far */
     struct loop_scope *loop; /* the innermost whose body is being lowered, or NULL (loop.c) */
 };
 
@@ -137,10 +138,18 @@ struct datum tensor_part(struct lowering *l, const struct expr *e, struct value 
                          const struct datum *index);
 /* The number of the iteration over all loops that we are in, i32[]; NULL outside of loops. */
 struct value *loop_number(struct lowering *l);
+/* How often the innermost body runs in all, over the loops that we are in. */
+int64_t loop_count(const struct lowering *l);
+/* The function of the entry, also while the body of a loop is lowered. */
+struct function *entry_function(const struct lowering *l);
 /* Fatal in the body of a loop. */
 void refuse_in_loop(const struct lowering *l, struct location location, const char *what);
 /* Whether the frame is the one whose statements stand in the innermost loop. */
 bool returns_from_loop(const struct lowering *l, const struct frame *f);
+
+/* uniform(dims): random numbers (draws.c). */
+struct call;
+struct datum run_uniform(struct lowering *l, const struct call *call);
 
 /* --- configuration (config.c) --- */
 
