@@ -167,12 +167,12 @@ static void add_row(struct generator *g)
     const struct scatter *scatter = g->skeleton;
     const struct value *result = &scatter->node->results[0];
     enum dtype dtype = result->type.dtype;
-    struct index place = scatter_place(g);
+    struct index place = scatter_place(g), at = memory_index(g, result, place);
     struct element before, e = value_at(g, scatter->node->operands[1], linear_index(g, -1));
-    if (!g->dialect->load_element(g, result, memory_index(g, result, place), &before))
+    if (!g->dialect->load_element(g, result, at, &before))
         before = element_new(g, emit_compute_type(dtype), g->depth, "%s",
                              g->dialect->load(g->arena, dtype, argument_name(g, result, false),
-                                              index_text(&g->space, &place)));
+                                              index_text(&g->space, &at)));
     value_store(g, result, place,
                 element_new(g, emit_compute_type(dtype), g->depth, "%s + %s", before.text,
                             e.text));

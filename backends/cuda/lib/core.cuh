@@ -21,7 +21,6 @@
 #define __builtin_floorf floorf
 #define __builtin_rintf rintf
 #define __builtin_copysignf copysignf
-#define __builtin_fmaf fmaf
 #define __builtin_fabs fabs
 #define __builtin_sqrt sqrt
 #define __builtin_floor floor
