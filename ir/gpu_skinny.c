@@ -13,22 +13,27 @@ static bool is_half(enum dtype dtype)
     return dtype_bits(dtype) == 16;
 }
 
-/* Warps of the tensor cores, or threads of f32: all rows of the tile are theirs, and no more. */
+/* Warps of the tensor cores, or threads of f32: all rows of the tile are theirs, and no more. The
+ * rows of one stand in one partner, or the partners in whole among them, so that they are at
+ * constant distances in the block of results. */
 static bool share_tile(struct skinny_shape *s, int64_t threads)
 {
     enum { THREAD_ROWS = 4 };
-    int64_t m = s->operands.m;
+    int64_t m = s->operands.m, cols = s->operands.layout.cols;
     s->warps = threads / 32;
     s->tokens = ratio_up(m, 8) * 8;
     if (is_half(s->operands.used)) {
         s->mt = s->tile_rows / (16 * s->warps);
+        if (s->mt < 1)
+            return false;
         s->nt = m <= 8 ? 1 : ratio_up(m, 16) * 2;
         s->tokens = s->nt * 8;
-        return s->mt >= 1 && s->tile_rows % (16 * s->warps) == 0 &&
-               s->operands.layout.cols % 16 == 0 && s->mt * s->nt <= 32;
+        bool apart = cols % (s->mt * 16) == 0 || s->mt * 16 % cols == 0;
+        return s->tile_rows % (16 * s->warps) == 0 && cols % 16 == 0 && apart &&
+               s->mt * s->nt <= 32;
     }
     s->row_threads = s->tile_rows / THREAD_ROWS;
-    if (s->tile_rows % (THREAD_ROWS * 8) || threads % s->row_threads)
+    if (s->tile_rows % (THREAD_ROWS * 8) || threads % s->row_threads || cols % s->row_threads)
         return false;
     s->token_threads = threads / s->row_threads;
     s->thread_tokens = s->tokens / s->token_threads;

@@ -28,13 +28,21 @@ static struct index named_atom(struct generator *g, const char *text, int64_t ex
 
 /* --- elements of the products --- */
 
-static const char *result_place(struct generator *g, int partner, struct index local)
+/* A result in the block: of four neighbours at once, where the thread has them. */
+static struct element load_result(struct generator *g, int partner, struct index local)
 {
     struct few *few = few_of(g);
-    struct index index = index_scale(linear_index(g, ROW), few->pitch);
+    struct index rest, index = index_scale(linear_index(g, ROW), few->pitch);
     index = index_offset(index, partner * few->operands->m * few->pitch);
-    index = index_scale(index_add(&g->space, index, local), 4);
-    return arena_printf(g->arena, "results + (shared_t)(%s)", index_text(&g->space, &index));
+    index = index_add(&g->space, index, local);
+    bool lanes = cuda_of(g)->lanes.count == 4 && cuda_lanes_of(g, &index, &rest);
+    struct index bytes = index_scale(lanes ? rest : index, 4);
+    const char *place =
+        arena_printf(g->arena, "results + (shared_t)(%s)", index_text(&g->space, &bytes));
+    if (!lanes)
+        return element_new(g, "float", g->depth, "shared_load_f32(%s)", place);
+    return cuda_lanes_element(g, "f32", index_depth(&g->space, &rest),
+                              arena_printf(g->arena, "shared_load_f32x4(%s)", place));
 }
 
 /* The local column of an element of the products; false if it is another tile's. */
@@ -66,10 +74,10 @@ static bool provide(struct generator *g, const struct value *value, struct index
     struct index local;
     if (!find_local(g, index, &local) && !g->space.split.wanted)
         fatal(INTERNAL, "an epilogue needs products of another tile", value->name);
-    const char *load =
-        arena_printf(g->arena, "shared_load_f32(%s)", result_place(g, partner, local));
-    *out_element =
-        element_new(g, "float", g->depth, "%s", round_text(g->arena, value->type.dtype, load));
+    *out_element = load_result(g, partner, local);
+    const char *rounded = round_text(g->arena, value->type.dtype, out_element->text);
+    if (rounded != out_element->text)
+        *out_element = element_new(g, "float", out_element->depth, "%s", rounded);
     return true;
 }
 

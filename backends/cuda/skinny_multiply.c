@@ -112,42 +112,82 @@ void skinny_emit_multiply(struct generator *g)
 
 /* --- results --- */
 
-/* Stores one sum: row `row` of the tile (a partner's column), token `token`. */
-static void emit_store(struct generator *g, const char *sum)
+/* "at": where the thread's first sum stands, row `row` of the tile and token `token`. What
+ * follows stands at constant distances, see share_tile of ir/gpu_skinny.c. */
+static void emit_first_place(struct generator *g)
+{
+    const struct skinny_shape *s = &skinny_of(g)->shape;
+    long long cols = (long long)s->operands.layout.cols;
+    const char *slot = "token", *local = "row";
+    if (s->operands.partners > 1) {
+        slot =
+            arena_printf(g->arena, "(row / %lld * %lld + token)", cols, (long long)s->operands.m);
+        local = arena_printf(g->arena, "row %% %lld", cols);
+    }
+    writer_line(scope_writer(g), "const shared_t at = results + (shared_t)((%s * %lld + %s) * 4);",
+                slot, (long long)s->result_pitch, local);
+}
+
+/* Stores a sum that is `rows` rows and `tokens` tokens from the first. */
+static void emit_store(struct generator *g, const char *sum, const char *rows, const char *tokens)
 {
     const struct skinny_shape *s = &skinny_of(g)->shape;
     struct writer *w = scope_writer(g);
     long long m = (long long)s->operands.m, cols = (long long)s->operands.layout.cols;
-    const char *slot = "token", *local = "row";
+    const char *slot = tokens, *local = rows;
     if (s->operands.partners > 1) {
-        slot = arena_printf(g->arena, "(row / %lld * %lld + token)", cols, m);
-        local = arena_printf(g->arena, "row %% %lld", cols);
+        slot = arena_printf(g->arena, "(%s) / %lld * %lld + %s", rows, cols, m, tokens);
+        local = arena_printf(g->arena, "(%s) %% %lld", rows, cols);
     }
     if (m < s->tokens)
-        writer_line(w, "if (token < %lld)", m);
-    writer_line(w, "%sshared_store_f32(results + (shared_t)((%s * %lld + %s) * 4), %s);",
+        writer_line(w, "if (token + %s < %lld)", tokens, m);
+    writer_line(w, "%sshared_store_f32(at + (shared_t)(((%s) * %lld + %s) * 4), %s);",
                 m < s->tokens ? "    " : "", slot, (long long)s->result_pitch, local, sum);
+}
+
+static void emit_fragment_results(struct generator *g)
+{
+    const struct skinny_shape *s = &skinny_of(g)->shape;
+    struct writer *w = scope_writer(g);
+    long long nt = (long long)s->nt;
+    writer_line(w, "const int row = warp * %lld + lane / 4, token = lane %% 4 * 2;",
+                (long long)(s->mt * 16));
+    emit_first_place(g);
+    writer_line(w, "UNROLL");
+    writer_open(w, "for (int i = 0; i < %lld; i++) {", (long long)(s->mt * 2));
+    writer_line(w, "UNROLL");
+    writer_open(w, "for (int j = 0; j < %lld; j++) {", nt * 2);
+    emit_store(g,
+               arena_printf(g->arena, "sums[(i / 2 * %lld + j / 2) * 4 + i %% 2 * 2 + j %% 2]", nt),
+               "i * 8", "j / 2 * 8 + j % 2");
+    writer_close(w, "}");
+    writer_close(w, "}");
+}
+
+static void emit_exact_results(struct generator *g)
+{
+    const struct skinny_shape *s = &skinny_of(g)->shape;
+    struct writer *w = scope_writer(g);
+    long long rows = (long long)s->row_threads, tokens = (long long)s->thread_tokens;
+    writer_line(w, "const int row = thread %% %lld, token = thread / %lld;", rows, rows);
+    emit_first_place(g);
+    writer_line(w, "UNROLL");
+    writer_open(w, "for (int i = 0; i < 4; i++) {");
+    writer_line(w, "UNROLL");
+    writer_open(w, "for (int j = 0; j < %lld; j++) {", tokens);
+    emit_store(g, arena_printf(g->arena, "sums[i * %lld + j]", tokens),
+               arena_printf(g->arena, "i * %lld", rows),
+               arena_printf(g->arena, "j * %lld", (long long)s->token_threads));
+    writer_close(w, "}");
+    writer_close(w, "}");
 }
 
 void skinny_emit_results(struct generator *g)
 {
-    const struct skinny_shape *s = &skinny_of(g)->shape;
-    struct writer *w = scope_writer(g);
-    writer_line(w, "UNROLL");
-    writer_open(w, "for (int i = 0; i < %lld; i++) {", (long long)skinny_sum_count(s));
-    if (s->mt > 0) {
-        long long nt = (long long)s->nt;
-        writer_line(w, "const int row = (warp * %lld + i / %lld) * 16 + i / 2 %% 2 * 8 + lane / 4;",
-                    (long long)s->mt, nt * 4);
-        writer_line(w, "const int token = i / 4 %% %lld * 8 + lane %% 4 * 2 + i %% 2;", nt);
-    } else {
-        writer_line(w, "const int row = thread %% %lld + i / %lld * %lld;",
-                    (long long)s->row_threads, (long long)s->thread_tokens,
-                    (long long)s->row_threads);
-        writer_line(w, "const int token = thread / %lld + i %% %lld * %lld;",
-                    (long long)s->row_threads, (long long)s->thread_tokens,
-                    (long long)s->token_threads);
-    }
-    emit_store(g, "sums[i]");
-    writer_close(w, "}");
+    scope_open(g);
+    if (skinny_of(g)->shape.mt > 0)
+        emit_fragment_results(g);
+    else
+        emit_exact_results(g);
+    scope_close_bare(g);
 }
