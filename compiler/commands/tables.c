@@ -2,6 +2,7 @@
 #include "compiler/options.h"
 #include "compiler/toolchain/toolchain.h"
 #include "compiler/version.h"
+#include "ir/gpu.h"
 #include "ir/ir.h"
 #include "ir/target.h"
 #include "runtime/json_write.h"
@@ -70,15 +71,45 @@ static void write_target(struct rt_json_writer *json, const struct target *targe
     rt_json_write_end(json);
 }
 
+static double fastest(const struct gpu *gpu, enum gpu_family a, enum gpu_family b)
+{
+    return gpu->rates[a].peak > gpu->rates[b].peak ? gpu->rates[a].peak : gpu->rates[b].peak;
+}
+
+static void print_gpu(const struct gpu *gpu)
+{
+    printf("%-18s %-10s %3d multiprocessors, %.0f GB, peaks %.0f TFLOP/s bf16, %.0f GB/s%s%s%s\n",
+           gpu->name, gpu->architecture, gpu->multiprocessors, gpu->memory_bytes / (1 << 30),
+           fastest(gpu, FAMILY_mma_bf16, FAMILY_wgmma_bf16), gpu->hbm_peak_gbs,
+           gpu->aliases[0] ? " (also " : "", gpu->aliases, gpu->aliases[0] ? ")" : "");
+}
+
+static void write_gpu(struct rt_json_writer *json, const struct gpu *gpu)
+{
+    rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "name", gpu->name);
+    rt_json_write_text(json, "architecture", gpu->architecture);
+    rt_json_write_int(json, "multiprocessors", gpu->multiprocessors);
+    rt_json_write_double(json, "memory_bytes", gpu->memory_bytes);
+    rt_json_write_double(json, "hbm_peak_gbs", gpu->hbm_peak_gbs);
+    rt_json_write_double(json, "hbm_gbs", gpu->hbm_gbs);
+    rt_json_write_double(json, "bf16_peak_tflops",
+                         fastest(gpu, FAMILY_mma_bf16, FAMILY_wgmma_bf16));
+    rt_json_write_end(json);
+}
+
 int command_targets(const struct options *options)
 {
     const struct target *target;
+    const struct gpu *gpu;
     if (options->json) {
         struct rt_json_writer json;
         rt_json_write_open(&json, stdout, true);
         rt_json_write_array(&json, NULL);
         for (size_t i = 0; (target = target_row(i)); i++)
             write_target(&json, target);
+        for (size_t i = 0; (gpu = gpu_row(i)); i++)
+            write_gpu(&json, gpu);
         rt_json_write_end(&json);
         return EXIT_OK;
     }
@@ -87,6 +118,9 @@ int command_targets(const struct options *options)
         print_target(target);
     printf("--cpu takes these names; each uses the best row above that it can run:\n");
     toolchain_target_each(print_name, NULL);
+    printf("code is made for these GPUs with --target:\n");
+    for (size_t i = 0; (gpu = gpu_row(i)); i++)
+        print_gpu(gpu);
     return EXIT_OK;
 }
 
