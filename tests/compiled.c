@@ -1,6 +1,7 @@
 /* See compiled.h. */
 #include "tests/compiled.h"
 
+#include "compiler/device_program.h"
 #include "compiler/program.h"
 
 #include <dlfcn.h>
@@ -27,14 +28,14 @@ static void leave_out_samplers(struct module *module)
     module->functions.count = kept;
 }
 
-static void load(struct compiled *c)
+static void load(struct compiled *c, const struct object *objects, size_t count)
 {
     char path[] = "/tmp/sinter-compiled-XXXXXX";
     int descriptor = mkstemp(path);
     if (descriptor < 0)
         die("cannot make", path);
     close(descriptor);
-    toolchain_link_kernels(c->objects, c->object_count, path);
+    toolchain_link_kernels(objects, count, path);
     c->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     unlink(path);
     if (!c->library)
@@ -42,6 +43,37 @@ static void load(struct compiled *c)
     c->program = dlsym(c->library, "rt_program");
     if (!c->program)
         die("no program in", path);
+}
+
+/* The program's tables, with images of no bytes, and the kernels as a unit of the emulation. */
+static void emulate(struct compiled *c)
+{
+    struct cuda_emit_options emit = {.target = c->job.pipeline.target};
+    struct device_program program = {.emitted = backend_cuda_emit(c->job.module, &emit)};
+    struct program_facts facts = {.compiler = "sinter",
+                                  .task = "generate",
+                                  .dtype = dtype_name(c->job.pipeline.compute),
+                                  .weights_path = c->job.options->arguments[0],
+                                  .random_weights = c->job.random_weights,
+                                  .random_seed = (uint64_t)c->job.options->seed,
+                                  .batch = c->job.options->batch,
+                                  .max_length = c->job.pipeline.max_length,
+                                  .bos_id = -1};
+    program.code = arena_array(c->arena, struct device_code,
+                               (size_t)program.emitted.kernel_count + 1);
+    struct str text = device_unit(&c->job, &program, &facts);
+    struct toolchain_source source = {"tables.c", text.text, text.length};
+    struct object tables;
+    toolchain_compile_all(&source, 1, c->job.cpu, 1, "compiled", &tables);
+    load(c, &tables, 1);
+    free(tables.bytes);
+    c->emulated = arena_new(c->arena, struct emulated_program);
+    c->emulated->program = c->program;
+    c->emulated->unit = emulation_unit_open(program.emitted.emulated,
+                                            program.emitted.emulated_length, false, NULL);
+    if (!c->emulated->unit)
+        die("Clang refuses the kernels for", c->job.pipeline.target->name);
+    emulated_device_offer(c->emulated);
 }
 
 struct compiled compiled_open(const char *const *words, int count, bool samplers)
@@ -62,13 +94,21 @@ struct compiled compiled_open(const char *const *words, int count, bool samplers
         leave_out_samplers(c.job.module);
     }
     job_run(&c.job);
+    if (c.job.pipeline.target->gpu) {
+        emulate(&c);
+        return c;
+    }
     c.objects = program_compile(&c.job, 1, "compiled", &c.object_count);
-    load(&c);
+    load(&c, c.objects, c.object_count);
     return c;
 }
 
 void compiled_close(struct compiled *c)
 {
+    if (c->emulated) {
+        emulated_device_withdraw(c->emulated);
+        emulation_unit_close((struct emulation_unit *)(uintptr_t)c->emulated->unit);
+    }
     dlclose(c->library);
     toolchain_free_objects(c->objects, c->object_count);
     arena_destroy(c->arena);
@@ -76,7 +116,9 @@ void compiled_close(struct compiled *c)
 
 struct rt_session compiled_session(const struct compiled *c, const char *directory, int threads)
 {
-    struct rt_session_options options = {.weights = directory, .threads = threads};
+    struct rt_session_options options = {.weights = directory,
+                                         .threads = threads,
+                                         .table = c->emulated ? &rt_device_emulated : NULL};
     struct rt_session session;
     if (rt_session_open(&session, c->program, &options))
         die("no session", rt_status_text());

@@ -5,6 +5,7 @@
 #ifndef SINTER_TESTS_COMPILED_H
 #define SINTER_TESTS_COMPILED_H
 
+#include "compiler/emulation/device_emulated.h"
 #include "compiler/job.h"
 #include "runtime/session.h"
 
@@ -15,12 +16,15 @@ struct compiled {
     size_t object_count;
     void *library;
     const struct rt_program *program;
+    struct emulated_program *emulated; /* for a GPU: its kernels, for the emulation; else NULL */
 };
 
 /*
  * Compiles by the words of a command line ("build", MODEL, ...), in one thread. Without
  * `samplers` the functions greedy and sample are left out: they are the same in every model and
- * take a large part of the time. Ends the program if anything fails.
+ * take a large part of the time. With --target of a GPU its kernels are compiled for the emulation,
+ * and sessions are of the emulated device; there are no objects then. Ends the program if anything
+ * fails.
  */
 struct compiled compiled_open(const char *const *words, int count, bool samplers);
 void compiled_close(struct compiled *compiled);

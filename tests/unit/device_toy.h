@@ -26,5 +26,6 @@ float toy_expected(float x, int i);
 const struct rt_program *toy_cpu_program(void);
 const struct rt_program *toy_fake_program(void); /* sm 80, images of tests/fake_cuda.h */
 const struct rt_program *toy_ptx_program(void);  /* the same as PTX */
+const struct rt_program *toy_emulated_program(void); /* the same for the emulated device, once */
 
 #endif

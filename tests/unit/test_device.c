@@ -1,7 +1,11 @@
 /*
  * What every device must do (runtime/device.h): the same tests for the CPU, for the CUDA device on
- * the driver library without a GPU, and on a GPU where there is one.
+ * the driver library without a GPU, for the emulated device (in a program of its own, which holds
+ * Clang), and on a GPU where there is one.
  */
+#ifdef EMULATED_DEVICE
+#include "compiler/emulation/device_emulated.h"
+#endif
 #include "runtime/cuda.h"
 #include "runtime/device.h"
 #include "tests/fake_cuda.h"
@@ -310,6 +314,10 @@ int main(int argc, char **argv)
         *(void **)&faults = dlsym(library, "fake_cuda_faults");
         return run_suite("fake", &rt_device_cuda, toy_fake_program());
     }
+#ifdef EMULATED_DEVICE
+    if (strcmp(which, "emulated") == 0)
+        return run_suite("emulated", &rt_device_emulated, toy_emulated_program());
+#endif
     if (rt_cuda_load(&driver) || rt_cuda_find(driver, &gpu)) {
         printf("SKIPPED 13 tests of a GPU as a device: there is none\n");
         return 0;

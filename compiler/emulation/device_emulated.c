@@ -1,0 +1,317 @@
+/* See device_emulated.h. One thread, and every launch is done when it returns. */
+#include "compiler/emulation/device_emulated.h"
+
+#include "runtime/process.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 256, REGIONS_MOST = 48 };
+
+struct emulated_device {
+    struct rt_device base;
+    const struct emulated_program *offered;
+    const struct rt_program *program;
+    struct emulation *emulation;
+    unsigned char *arena;
+    unsigned char **weights;
+    unsigned char *fetched;  /* RT_FETCHES slots */
+    rt_u64 fetch_bytes;
+    rt_u32 fetches;
+    rt_u64 stamps[RT_STAMPS];
+};
+
+static struct emulated_program *programs;
+
+void emulated_device_offer(struct emulated_program *offered)
+{
+    offered->next = programs;
+    programs = offered;
+}
+
+void emulated_device_withdraw(struct emulated_program *offered)
+{
+    struct emulated_program **link = &programs;
+    while (*link && *link != offered)
+        link = &(*link)->next;
+    if (*link)
+        *link = offered->next;
+}
+
+static const struct emulated_program *find(const struct rt_program *program)
+{
+    const struct emulated_program *at = programs;
+    while (at && at->program != program)
+        at = at->next;
+    return at;
+}
+
+static struct emulated_device *device_of(struct rt_device *device)
+{
+    return (struct emulated_device *)device;
+}
+
+/* --- opening --- */
+
+static rt_status device_choose(const struct rt_program *first, const struct rt_program **chosen)
+{
+    char names[256];
+    *chosen = first;
+    while (*chosen && !find(*chosen))
+        *chosen = (*chosen)->other;
+    return *chosen ? 0
+                   : rt_fail(DEVICE_NO_PROGRAM, rt_device_emulated.name,
+                             rt_target_names(first, names, sizeof names), "cpu");
+}
+
+static rt_status device_open(struct rt_device **device, const struct rt_device_options *options)
+{
+    struct emulated_device *emulated = calloc(1, sizeof *emulated);
+    (void)options;
+    *device = NULL;
+    if (!emulated)
+        return rt_fail(OUT_OF_MEMORY, sizeof *emulated);
+    emulated->base.table = &rt_device_emulated;
+    emulated->emulation = emulation_create();
+    *device = &emulated->base;
+    return 0;
+}
+
+static void device_close(struct rt_device *device)
+{
+    struct emulated_device *emulated = device_of(device);
+    for (rt_u32 i = 0; emulated->weights && i < emulated->program->weight_count; i++)
+        free(emulated->weights[i]);
+    emulation_destroy(emulated->emulation);
+    free(emulated->weights);
+    free(emulated->arena);
+    free(emulated->fetched);
+    free(emulated);
+}
+
+static void device_describe(struct rt_device *device, struct rt_device_facts *facts)
+{
+    const struct emulated_device *emulated = device_of(device);
+    *facts = (struct rt_device_facts){0};
+    snprintf(facts->name, sizeof facts->name, "%s", rt_device_emulated.name);
+    if (emulated->program && emulated->program->gpu)
+        facts->memory_bytes = emulated->program->gpu->memory_bytes;
+}
+
+/* --- memory --- */
+
+static size_t aligned_bytes(rt_u64 bytes)
+{
+    return ((size_t)bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+}
+
+/* A copy at an aligned address, with the padding that kernels want; files promise neither. */
+static rt_status place_weight(struct emulated_device *emulated, rt_u32 number, const void *from)
+{
+    const struct rt_weight *weight = &emulated->program->weights[number];
+    bool pads = weight->pitch != 0;
+    rt_u64 rows = pads ? weight->rows : 1, bytes = pads ? weight->row_bytes : weight->bytes;
+    rt_u64 pitch = pads ? weight->pitch : weight->bytes;
+    unsigned char *to = aligned_alloc(ALIGNMENT, aligned_bytes(rows * pitch));
+    if (!to)
+        return rt_fail(OUT_OF_MEMORY, aligned_bytes(rows * pitch));
+    emulated->weights[number] = to;
+    memset(to, 0, (size_t)(rows * pitch));
+    for (rt_u64 row = 0; row < rows; row++)
+        memcpy(to + row * pitch, (const char *)from + row * bytes, (size_t)bytes);
+    return 0;
+}
+
+static rt_status device_bind(struct rt_device *device, const struct rt_program *program,
+                             const void *const *weights)
+{
+    struct emulated_device *emulated = device_of(device);
+    size_t bytes = aligned_bytes(program->arena_bytes);
+    emulated->program = program;
+    emulated->offered = find(program);
+    if (!emulated->offered)
+        return rt_fail(INTERNAL, "a program without kernels for the emulation", program->model);
+    emulated->fetch_bytes = rt_fetch_bytes(program);
+    emulated->arena = aligned_alloc(ALIGNMENT, bytes);
+    emulated->fetched = malloc(RT_FETCHES * emulated->fetch_bytes);
+    emulated->weights = calloc(program->weight_count + 1, sizeof *emulated->weights);
+    if (!emulated->arena || !emulated->fetched || !emulated->weights)
+        return rt_fail(OUT_OF_MEMORY, bytes);
+    memset(emulated->arena, 0, bytes);
+    rt_status status = 0;
+    for (rt_u32 i = 0; i < program->weight_count && !status; i++)
+        status = place_weight(emulated, i, weights[i]);
+    return status;
+}
+
+/* --- launches --- */
+
+/* An operand, and the memory that the kernel may use by it: operands have no sizes, so it is the
+ * whole arena, or the whole weight or constant. */
+static void *resolve(const struct emulated_device *emulated, const struct rt_operand *operand,
+                     struct emulation_region *region)
+{
+    const struct rt_program *program = emulated->program;
+    rt_u64 offset = operand->offset;
+    *region = (struct emulation_region){.base = emulated->arena,
+                                        .bytes = (size_t)program->arena_bytes,
+                                        .written = true,
+                                        .element = 1};
+    switch (operand->space) {
+    case RT_SPACE_ARENA: return emulated->arena + offset;
+    case RT_SPACE_WORKSPACE: return emulated->arena + program->workspace_offset + offset;
+    case RT_SPACE_COUNTERS: return emulated->arena + program->counters_offset + offset;
+    case RT_SPACE_WEIGHT: {
+        const struct rt_weight *weight = &program->weights[operand->index];
+        region->base = emulated->weights[operand->index];
+        region->bytes = (size_t)(weight->pitch ? weight->rows * weight->pitch : weight->bytes);
+        break;
+    }
+    default:
+        region->base = (void *)(uintptr_t)program->constants[operand->index].bytes;
+        region->bytes = (size_t)program->constants[operand->index].size;
+        break;
+    }
+    region->written = false;
+    return (char *)region->base + offset;
+}
+
+static rt_status run_step(struct emulated_device *emulated, const struct rt_function *function,
+                          const struct rt_step *step)
+{
+    const struct rt_launch *launch = &emulated->program->launches[step->launch];
+    const struct emulation_options *options = &emulated->offered->options;
+    struct emulation_region regions[REGIONS_MOST];
+    struct emulation_report report;
+    void *operands[REGIONS_MOST];
+    if (step->operand_count > REGIONS_MOST)
+        return rt_fail(INTERNAL, "a kernel with too many operands", launch->symbol);
+    for (rt_u32 i = 0; i < step->operand_count; i++)
+        operands[i] =
+            resolve(emulated, &function->operands[step->first_operand + i], &regions[i]);
+    struct emulation_launch run = {.kernel = launch->symbol,
+                                   .blocks = (int)launch->blocks,
+                                   .threads = (int)launch->threads,
+                                   .shared = launch->shared,
+                                   .operands = operands,
+                                   .regions = regions,
+                                   .region_count = step->operand_count};
+    emulation_run(emulated->emulation, emulated->offered->unit, &run, options, &report);
+    return report.error ? rt_fail(INTERNAL, "an emulated kernel failed", report.text) : 0;
+}
+
+static rt_status device_launch(struct rt_device *device, rt_u32 index)
+{
+    struct emulated_device *emulated = device_of(device);
+    const struct rt_function *function = &emulated->program->functions[index];
+    rt_status status = 0;
+    for (rt_u32 i = 0; i < function->step_count && !status; i++)
+        status = run_step(emulated, function, &function->steps[i]);
+    return status;
+}
+
+static rt_status device_wait(struct rt_device *device)
+{
+    (void)device; /* launch returns when all is done */
+    return 0;
+}
+
+/* --- copies --- */
+
+static rt_status device_write(struct rt_device *device, rt_u64 offset, const void *from,
+                              rt_u64 bytes)
+{
+    memcpy(device_of(device)->arena + offset, from, (size_t)bytes);
+    return 0;
+}
+
+static rt_status device_read(struct rt_device *device, rt_u64 offset, void *to, rt_u64 bytes)
+{
+    memcpy(to, device_of(device)->arena + offset, (size_t)bytes);
+    return 0;
+}
+
+static rt_status device_copy(struct rt_device *device, rt_u64 to, rt_u64 from, rt_u64 bytes)
+{
+    unsigned char *arena = device_of(device)->arena;
+    memcpy(arena + to, arena + from, (size_t)bytes);
+    return 0;
+}
+
+static rt_status device_fetch(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
+                              rt_u32 *ticket)
+{
+    struct emulated_device *emulated = device_of(device);
+    *ticket = emulated->fetches++ % RT_FETCHES;
+    if (bytes > emulated->fetch_bytes)
+        return rt_fail(INTERNAL, "a fetched result is too large", __func__);
+    memcpy(emulated->fetched + *ticket * emulated->fetch_bytes, emulated->arena + offset,
+           (size_t)bytes);
+    return 0;
+}
+
+static rt_status device_collect(struct rt_device *device, rt_u32 ticket, void *to, rt_u64 bytes)
+{
+    struct emulated_device *emulated = device_of(device);
+    memcpy(to, emulated->fetched + ticket * emulated->fetch_bytes, (size_t)bytes);
+    return 0;
+}
+
+static rt_status device_stamp(struct rt_device *device, rt_u32 which)
+{
+    device_of(device)->stamps[which] = rt_now();
+    return 0;
+}
+
+static rt_status device_elapsed(struct rt_device *device, rt_u32 from, rt_u32 to,
+                                rt_u64 *nanoseconds)
+{
+    *nanoseconds = device_of(device)->stamps[to] - device_of(device)->stamps[from];
+    return 0;
+}
+
+static rt_status device_fill(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
+                             const void *value, unsigned size)
+{
+    unsigned char *at = device_of(device)->arena + offset;
+    for (rt_u64 i = 0; i + size <= bytes; i += size)
+        memcpy(at + i, value, size);
+    return 0;
+}
+
+static rt_status device_view(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
+                             const void **at)
+{
+    (void)bytes;
+    *at = device_of(device)->arena + offset;
+    return 0;
+}
+
+static void device_run(struct rt_device *device, rt_kernel *kernel, void *const *operands,
+                       rt_i64 tiles)
+{
+    (void)device;
+    kernel(operands, 0, tiles);
+}
+
+const struct rt_device_table rt_device_emulated = {
+    .name = "emulated",
+    .choose = device_choose,
+    .open = device_open,
+    .close = device_close,
+    .describe = device_describe,
+    .bind = device_bind,
+    .launch = device_launch,
+    .wait = device_wait,
+    .write = device_write,
+    .read = device_read,
+    .copy = device_copy,
+    .fetch = device_fetch,
+    .collect = device_collect,
+    .stamp = device_stamp,
+    .elapsed = device_elapsed,
+    .fill = device_fill,
+    .view = device_view,
+    .run = device_run,
+};
