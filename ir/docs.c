@@ -151,9 +151,10 @@ static const char rules_text[] =
     "Operands have the dims of the result, or rank 0. The expression is C over the operands a, b,\n"
     "c, d and the intrinsics of `ir/intrinsics.def`; it is compiled in double as the reference "
     "and\n"
-    "printed into emitted code. Rules: SAME one type; TEST one type, result bool; LOGIC all bool;\n"
-    "SELECT bool, then two of the result's type; CAST any to attribute `dtype`; DRAW four i32 to\n"
-    "f32; CHECK a float to bool. In gradients g is the gradient of the result y.\n"
+    "printed into emitted code. Rules: SAME one type; EXACT one type, and the result needs no\n"
+    "rounding; TEST one type, result bool; LOGIC all bool; SELECT bool, then two of the\n"
+    "result's type; CAST any to attribute `dtype`; DRAW four i32 to f32; CHECK a float to bool.\n"
+    "In gradients g is the gradient of the result y.\n"
     "\n"
     "| op | rule | flops | expression | gradient of a | of b | of c |\n"
     "|---|---|---|---|---|---|---|\n";
@@ -248,9 +249,9 @@ static void cell(struct str *out, const char *text)
 static const char *rule_name(enum ew_rule rule)
 {
     static const char *const names[] = {
-        [RULE_SAME] = "SAME",     [RULE_TEST] = "TEST", [RULE_LOGIC] = "LOGIC",
-        [RULE_SELECT] = "SELECT", [RULE_CAST] = "CAST", [RULE_DRAW] = "DRAW",
-        [RULE_CHECK] = "CHECK"};
+        [RULE_SAME] = "SAME",   [RULE_EXACT] = "EXACT",   [RULE_TEST] = "TEST",
+        [RULE_LOGIC] = "LOGIC", [RULE_SELECT] = "SELECT", [RULE_CAST] = "CAST",
+        [RULE_DRAW] = "DRAW",   [RULE_CHECK] = "CHECK"};
     return names[rule];
 }
 

@@ -198,7 +198,16 @@ bool type_dims_valid(enum dtype dtype, int rank, const int64_t *dims);
 
 enum op_kind { KIND_EW, KIND_RED, KIND_OP };
 enum op_flag { OP_VIEW = 1, OP_INDEX = 2, OP_SOURCE = 4, OP_EFFECT = 8, OP_LEAF = 16 };
-enum ew_rule { RULE_SAME, RULE_TEST, RULE_LOGIC, RULE_SELECT, RULE_CAST, RULE_DRAW, RULE_CHECK };
+enum ew_rule {
+    RULE_SAME,
+    RULE_EXACT,
+    RULE_TEST,
+    RULE_LOGIC,
+    RULE_SELECT,
+    RULE_CAST,
+    RULE_DRAW,
+    RULE_CHECK
+};
 
 struct op_info {
     const char *name;

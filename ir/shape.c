@@ -114,6 +114,7 @@ static void check_ew_dtypes(const struct shape_call *call, enum ew_rule rule)
 {
     switch (rule) {
     case RULE_SAME:
+    case RULE_EXACT:
         if (operand_type(call, 0)->dtype == DTYPE_bool)
             fatal_at(call->location, SHAPE_DTYPE, call->name, "other than bool",
                      shape_text(operand_type(call, 0)));
@@ -151,7 +152,8 @@ static enum dtype ew_dtype(const struct shape_call *call, enum ew_rule rule)
         return shape_dtype(call, DTYPE_f32);
     case RULE_DRAW: return DTYPE_f32;
     case RULE_SELECT: return operand_type(call, 1)->dtype;
-    case RULE_SAME: break;
+    case RULE_SAME:
+    case RULE_EXACT: break;
     }
     return operand_type(call, 0)->dtype;
 }

@@ -112,9 +112,8 @@ static struct element elementwise_at(struct generator *g, const struct node *nod
     else {
         struct emit_names put = {.operands = names, .suffix = emit_suffix(from)};
         text = emit_expression(g->arena, info->expression, &put);
-        bool exact = node->op == OP_copy || info->rule == RULE_SELECT || node->op == OP_neg ||
-                     node->op == OP_abs || node->op == OP_max || node->op == OP_min ||
-                     node->op == OP_relu || !dtype_is_float(to);
+        bool exact =
+            info->rule == RULE_EXACT || info->rule == RULE_SELECT || !dtype_is_float(to);
         text = exact && to != DTYPE_u8 ? text : round_text(g->arena, to, text);
     }
     return element_new(g, emit_compute_type(to), depth, "%s", text);

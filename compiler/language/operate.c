@@ -152,7 +152,8 @@ static void check_dtype(struct lowering *l, enum op op, const struct call *call,
                         const struct type *type, enum dtype dtype)
 {
     enum ew_rule rule = op_info(op)->rule;
-    bool one_type = rule == RULE_SAME || rule == RULE_TEST || (rule == RULE_SELECT && i > 0);
+    bool one_type = rule == RULE_SAME || rule == RULE_EXACT || rule == RULE_TEST ||
+                    (rule == RULE_SELECT && i > 0);
     if (one_type && type->dtype != dtype)
         fatal_at(place_of(l, call->places[i]), LANGUAGE_DTYPES, call->name,
                  type_text(l->arena, type), dtype_name(dtype));
