@@ -3,10 +3,13 @@
 
 #include "compiler/progress.h"
 #include "ir/gpu.h"
+#include "passes/tile_gpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* --- compiling --- */
 
 static const char *lint(struct job *job, const struct cuda_kernel *kernel,
                         const struct device_code *code)
@@ -20,29 +23,129 @@ static const char *lint(struct job *job, const struct cuda_kernel *kernel,
     return reason ? arena_copy(job->arena, reason, strlen(reason)) : NULL;
 }
 
-static void compile(struct job *job, struct device_program *program, const char *path,
-                    unsigned threads, bool ptx)
+/* The kernels that were compiled in an earlier round, by text, which holds their names. */
+struct compiler {
+    struct job *job;
+    struct nvrtc nvrtc;
+    struct device_options options;
+    struct map known; /* to struct device_code */
+};
+
+static void compile(struct compiler *c, struct device_program *program)
 {
-    size_t count = (size_t)program->emitted.kernel_count;
-    const char **reasons = arena_array(job->arena, const char *, count + 1);
-    struct device_source *sources = arena_array(job->arena, struct device_source, count + 1);
-    struct nvrtc nvrtc = nvrtc_find(job->arena, job->options->cuda);
-    struct device_options options = {
-        .architecture = job->pipeline.target->gpu->architecture,
-        .ptx = ptx,
-        .threads = threads,
-        .path = path,
-    };
+    struct arena *arena = c->job->arena;
+    size_t count = (size_t)program->emitted.kernel_count, wanted = 0;
+    const char **reasons = arena_array(arena, const char *, count + 1);
+    struct device_source *sources = arena_array(arena, struct device_source, count + 1);
+    struct device_code *codes = arena_array(arena, struct device_code, count + 1);
+    size_t *numbers = arena_array(arena, size_t, count + 1);
+    program->code = arena_array(arena, struct device_code, count + 1);
     for (size_t i = 0; i < count; i++) {
-        sources[i].name = program->emitted.kernels[i].name;
-        sources[i].text =
-            cuda_kernel_source(job->arena, &program->emitted, (int)i, &sources[i].length);
+        const struct cuda_kernel *kernel = &program->emitted.kernels[i];
+        if (map_get(&c->known, kernel->text))
+            continue;
+        struct device_source *source = &sources[wanted];
+        source->name = kernel->name;
+        source->text = cuda_kernel_source(arena, &program->emitted, (int)i, &source->length);
+        numbers[wanted++] = i;
     }
-    program->code = arena_array(job->arena, struct device_code, count + 1);
-    nvrtc_compile(job->arena, &nvrtc, sources, count, &options, program->code);
-    for (size_t i = 0; i < count; i++)
-        reasons[i] = lint(job, &program->emitted.kernels[i], &program->code[i]);
+    nvrtc_compile(arena, &c->nvrtc, sources, wanted, &c->options, codes);
+    for (size_t i = 0; i < wanted; i++)
+        map_set(&c->known, program->emitted.kernels[numbers[i]].text, &codes[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct cuda_kernel *kernel = &program->emitted.kernels[i];
+        program->code[i] = *(const struct device_code *)map_get(&c->known, kernel->text);
+        reasons[i] = lint(c->job, kernel, &program->code[i]);
+    }
     program->lint = reasons;
+}
+
+/* --- other tiles for kernels that spill --- */
+
+/* What was tried with a kernel of the module. */
+struct attempts {
+    const struct function *function;
+    struct kernel *kernel;
+    int tried, best; /* numbers of candidates: the one that it has, and that of fewest spills */
+    int64_t spills;  /* of the best */
+    int count;
+    bool ended;
+};
+
+static int64_t spills_of(const struct device_code *code)
+{
+    return code->facts.spill_stores + code->facts.spill_loads + code->facts.frame;
+}
+
+/* The first kernel of the module that is printed as number `index`. */
+static void find_kernel(struct job *job, const struct device_program *program, int index,
+                        struct attempts *out)
+{
+    for (size_t f = 0; f < job->module->functions.count; f++) {
+        struct function *function = job->module->functions.items[f];
+        for (size_t k = 0; k < function->kernels.count; k++)
+            if (program->emitted.steps[f][k].kernel == index) {
+                *out = (struct attempts){.function = function,
+                                         .kernel = function->kernels.items[k]};
+                return;
+            }
+    }
+    fatal(INTERNAL, "a kernel that nothing uses", program->emitted.kernels[index].name);
+}
+
+static struct attempts *attempts_of(struct job *job, const struct device_program *program,
+                                    struct map *all, int index, int64_t spills)
+{
+    struct attempts found;
+    find_kernel(job, program, index, &found);
+    void **place = map_insert(all, (const char *)&found.kernel, sizeof found.kernel);
+    if (*place)
+        return *place;
+    struct attempts *attempts = arena_new(job->arena, struct attempts);
+    *attempts = found;
+    attempts->tried = tile_chosen(job->module, job->pipeline.target->gpu, found.function,
+                                  found.kernel);
+    attempts->ended = attempts->tried < 0;
+    attempts->best = attempts->tried;
+    attempts->spills = spills;
+    *place = attempts;
+    return attempts;
+}
+
+static bool choose(struct job *job, struct attempts *a, int candidate)
+{
+    a->tried = candidate;
+    return tile_choose(job->module, job->pipeline.target->gpu, a->function, a->kernel, candidate);
+}
+
+/* Gives a kernel that spills its next tiles, or at last the best that were tried. True if it
+ * was changed. */
+static bool try_next(struct job *job, struct attempts *a, int64_t spills)
+{
+    enum { MOST = 4 };
+    if (a->ended)
+        return false;
+    if (spills < a->spills) {
+        a->spills = spills;
+        a->best = a->tried;
+    }
+    int before = a->tried;
+    if (a->count++ < MOST && choose(job, a, a->tried + 1))
+        return true;
+    a->ended = true;
+    return a->best != before && choose(job, a, a->best);
+}
+
+static bool replace_spilling(struct job *job, const struct device_program *program,
+                             struct map *all)
+{
+    bool changed = false;
+    for (int i = 0; i < program->emitted.kernel_count; i++) {
+        int64_t spills = spills_of(&program->code[i]);
+        if (spills > 0)
+            changed |= try_next(job, attempts_of(job, program, all, i, spills), spills);
+    }
+    return changed;
 }
 
 struct device_program device_emit(struct job *job)
@@ -54,10 +157,24 @@ struct device_program device_emit(struct job *job)
 struct device_program device_compile(struct job *job, const char *path, unsigned threads,
                                      bool ptx)
 {
+    struct compiler compiler = {
+        .job = job,
+        .nvrtc = nvrtc_find(job->arena, job->options->cuda),
+        .options = {.architecture = job->pipeline.target->gpu->architecture,
+                    .ptx = ptx,
+                    .threads = threads,
+                    .path = path},
+        .known = map_create(job->arena),
+    };
+    struct map attempts = map_create(job->arena);
     struct device_program program = device_emit(job);
     progress_begin(arena_printf(job->arena, "compiling %d kernels for %s",
                                 program.emitted.kernel_count, job->pipeline.target->name));
-    compile(job, &program, path, threads, ptx);
+    compile(&compiler, &program);
+    while (replace_spilling(job, &program, &attempts)) {
+        program = device_emit(job);
+        compile(&compiler, &program);
+    }
     progress_end();
     return program;
 }

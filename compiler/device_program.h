@@ -15,7 +15,8 @@ struct device_program {
 
 /*
  * Emits and compiles the kernels of a job for a GPU with up to `threads` workers; with PTX if
- * `ptx`. `path` as for nvrtc_compile.
+ * `ptx`. `path` as for nvrtc_compile. A kernel that spills gets its next best tiles instead, while
+ * that helps.
  */
 struct device_program device_compile(struct job *job, const char *path, unsigned threads,
                                      bool ptx);
