@@ -56,13 +56,53 @@ static bool reduces_rows(const struct few_operands *o, const struct node *node)
            dtype_is_float(from->dtype) && from->dtype != DTYPE_f64;
 }
 
-static bool find_prologue(const struct kernel *kernel, struct few_operands *out)
+/* What a block reads of a tensor, where it computes M x K elements. */
+static int64_t read_bytes(const struct few_operands *o, const struct value *value)
+{
+    int64_t elements = type_elements(&value->type);
+    if (elements > o->m * o->k)
+        elements = o->m * o->k;
+    return elements * dtype_bits(value->type.dtype) / 8;
+}
+
+/* By node: whether %a needs it. Adds up what these nodes read. */
+static int64_t find_row_bytes(struct arena *arena, const struct kernel *kernel,
+                              const struct few_operands *o, const struct value *a)
+{
+    const struct product_layout *layout = &o->layout;
+    bool *needed = arena_array(arena, bool, (size_t)layout->node_count + 1);
+    ARRAY_OF(const struct value *) read = {0};
+    if (a->node->kernel != kernel)
+        return read_bytes(o, a);
+    for (int i = layout->node_count - 1; i >= 0; i--) {
+        const struct node *node = layout->nodes[i];
+        needed[i] |= node == a->node;
+        for (int k = 0; needed[i] && k < node->operand_count; k++) {
+            const struct value *operand = node->operands[k];
+            for (int j = 0; j < i; j++)
+                needed[j] |= layout->nodes[j] == operand->node;
+            bool known = operand->node->kernel == kernel;
+            for (size_t j = 0; j < read.count; j++)
+                known |= read.items[j] == operand;
+            if (!known)
+                array_push(arena, &read, operand);
+        }
+    }
+    int64_t bytes = 0;
+    for (size_t i = 0; i < read.count; i++)
+        bytes += read_bytes(o, read.items[i]);
+    return bytes;
+}
+
+static bool find_prologue(struct arena *arena, const struct kernel *kernel,
+                          struct few_operands *out)
 {
     const struct product_layout *layout = &out->layout;
     const struct value *a = layout->segments[0].anchors[0]->operands[0];
     while (a->node->kernel == kernel && a->node->op == OP_reshape)
         a = a->node->operands[0];
     out->computed = a->node->kernel == kernel;
+    out->row_bytes = find_row_bytes(arena, kernel, out, a);
     for (int i = 0; i < layout->node_count; i++) {
         const struct node *node = layout->nodes[i];
         if (op_info(node->op)->kind != KIND_RED)
@@ -86,7 +126,7 @@ bool few_operands(struct arena *arena, const struct function *function, const st
     out->partners = out->layout.segments[0].count;
     out->used = anchor->operands[0]->type.dtype;
     return e->batch == 1 && e->m > 0 && e->k > 0 && find_weights(kernel, out) &&
-           find_prologue(kernel, out);
+           find_prologue(arena, kernel, out);
 }
 
 /* --- gemv --- */

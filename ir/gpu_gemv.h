@@ -30,6 +30,7 @@ struct few_operands {
     enum dtype used;   /* what products are made of: the operands' type in the IR */
     bool computed;     /* %a is not memory of the type `used`: there is a prologue */
     int reductions;    /* of the prologue */
+    int64_t row_bytes; /* that a block reads to have all rows of %a, each once */
 };
 
 /*
@@ -66,8 +67,8 @@ bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel
 
 /*
  * skinny: attributes cols; threads, whole warps and at least 64; kc, columns of a stage: a row of
- * a stage has 128 bytes, or 64 of 16-bit elements; stages, at least 2; split, parts of K by different blocks. The
- * partners' columns are the rows of the tile, `tile_rows` of them.
+ * a stage has 128 bytes, or 64 of 16-bit elements; stages, at least 2; split, parts of K by
+ * different blocks. The partners' columns are the rows of the tile, `tile_rows` of them.
  *
  * Where %a is memory of the type that is used, its rows come by stages like the weights; else
  * (`computed`) the rows of a block's part of K are staged at once. With 16 bits the product is
