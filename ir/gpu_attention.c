@@ -101,6 +101,26 @@ static void place_whole(struct attention_layout *a)
     a->shared_bytes = at_least(a->shared_bytes, a->rows * a->result_pitch);
 }
 
+/* Registers that a thread cannot do without: queries, sums, scores, fragments. */
+static int64_t needed_registers(const struct attention_layout *a)
+{
+    int64_t rows = 2 * a->mt, sums = rows * a->depth / 4, scores = rows * a->keys / 4;
+    if (a->form == ATTENTION_F32)
+        return sums + scores + 4 * rows;
+    int64_t queries = a->mt * a->depth / 4, fragment = 2 * at_least(a->key_wide, a->value_wide);
+    int64_t needed = queries + sums + scores + fragment;
+    return a->mt == 1 ? needed : needed + scores / 4 + (a->line == LINE_ODD ? 16 : 0);
+}
+
+/* 60 more, as nvcc 13.0 spends them where they are free; it spares them where they are not, as
+ * long as what is left is enough. Found by compiling the tiles of all head sizes. */
+static int64_t whole_registers(const struct attention_layout *a)
+{
+    enum { REST = 60, MOST = GPU_THREAD_REGISTERS - 1, TIGHT = 242 };
+    int64_t needed = needed_registers(a);
+    return needed + REST > MOST && needed <= TIGHT ? MOST : needed + REST;
+}
+
 static bool layout_whole(struct attention_layout *a)
 {
     if (a->warps_m < 1 || a->threads != a->warps_m * GPU_WARP || a->threads > GPU_BLOCK_THREADS ||
@@ -117,6 +137,8 @@ static bool layout_whole(struct attention_layout *a)
     a->key_wide = wide(a, a->keys);
     a->value_wide = wide(a, a->depth);
     place_whole(a);
+    enum { SKIPPING = 230 }; /* the branch costs registers that larger tiles lack */
+    a->skips = a->warps_m > 1 && (a->mt == 1 || needed_registers(a) <= SKIPPING);
     a->tiles = at_least(1, a->batch * a->heads * a->row_tiles);
     return true;
 }
@@ -175,6 +197,7 @@ static bool layout_split(struct attention_layout *a)
     find_lines(a);
     a->key_wide = wide(a, a->warp_keys);
     a->value_wide = wide(a, a->depth);
+    a->skips = true;
     place_split(a);
     if (a->form == ATTENTION_F32 && !find_lanes(a))
         return false;
@@ -196,17 +219,6 @@ bool attention_layout(const struct function *function, const struct kernel *kern
 
 /* --- facts --- */
 
-/* Queries, sums, scores, fragments of keys or values; the rest as nvcc 13.0 takes it. */
-static int whole_registers(const struct attention_layout *a)
-{
-    enum { REST = 48, REST_F32 = 56 };
-    int64_t rows = 2 * a->mt, sums = rows * a->depth / 4, scores = rows * a->keys / 4;
-    if (a->form == ATTENTION_F32)
-        return (int)(sums + scores + 4 * rows + REST_F32);
-    int64_t queries = a->mt * a->depth / 4, fragment = 2 * at_least(a->key_wide, a->value_wide);
-    return (int)(queries + sums + scores + fragment + REST);
-}
-
 static int product_count(const struct attention_layout *a)
 {
     if (a->form == ATTENTION_F32)
@@ -221,7 +233,7 @@ bool gpu_attention_facts(const struct function *function, const struct kernel *k
     if (!attention_layout(function, kernel, &a))
         return false;
     *out = (struct gpu_facts){.shared_bytes = a.shared_bytes,
-                              .registers = whole_registers(&a),
+                              .registers = (int)whole_registers(&a),
                               .mma_count = product_count(&a)};
     return true;
 }

@@ -58,6 +58,7 @@ struct attention_layout {
     /* split_attention in f32: a lane has chunks of 8 columns; key_lanes lanes have a key's. A warp
      * reads key_lanes' worth of 32 / key_lanes keys at once, `ahead` times before it multiplies. */
     int64_t key_lanes, lane_chunks, ahead;
+    bool skips; /* a warp passes over a block of keys that none of its queries sees */
     /* shared memory: offsets and sizes in bytes */
     int64_t stage_bytes, queries_at, weights_at, weights_pitch, shared_bytes;
     int64_t result_pitch; /* bytes of a row of results on their way out */

@@ -133,7 +133,7 @@ void attention_mask(struct generator *g, struct attention *a)
 const char *attention_seen(struct generator *g, struct attention *a)
 {
     struct str out = str_create(g->arena);
-    if (a->ring || (a->l.warps_m <= 1 && !a->split))
+    if (a->ring || !a->l.skips)
         return NULL;
     if (a->causal)
         str_printf(&out, " && key <= start + warp_query + %lld",

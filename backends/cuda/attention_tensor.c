@@ -9,12 +9,14 @@ static const char *swizzle(const struct attention *a)
     return a->l.line == LINE_XOR8 ? "(lane & 7)" : a->l.line == LINE_XOR4 ? "(lane >> 1 & 3)" : "0";
 }
 
-/* Two chunks on for every step, from the place of a lane's chunk in its line. */
+/* Two chunks on for every step, from the place of a lane's chunk in its line. Few different
+ * addresses: what is no swizzle is an offset. */
 static const char *chunk_text(struct generator *g, const struct attention *a, const char *chunk,
                               const char *step)
 {
-    return arena_printf(g->arena, "(%s %c %s * 32)", chunk, a->l.line == LINE_ODD ? '+' : '^',
-                        step);
+    if (a->l.line == LINE_ODD)
+        return arena_printf(g->arena, "%s + %s * 32", chunk, step);
+    return arena_printf(g->arena, "(%s ^ %s %% 4 * 32) + %s / 4 * 128", chunk, step, step);
 }
 
 void attention_sums(struct generator *g, struct attention *a)

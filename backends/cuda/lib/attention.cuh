@@ -32,13 +32,13 @@ DEVICE shared_t line_chunk(shared_t lines, int pitch, int kind, int line, int ch
  * All threads of a block together start the copies of `count` rows, `stride` bytes apart and of
  * `bytes` bytes, into `lines` lines of `chunks` chunks; what has no source is filled with zeros,
  * and its address is not used. Where the threads make up whole lines, a thread stays in its
- * column of chunks.
+ * column of chunks. The loop stays a loop: unrolled, its addresses take the registers of sums.
  */
 DEVICE void copy_lines(shared_t to, int pitch, int kind, const void *from, int stride, int bytes,
                        int count, int lines, int chunks, int threads)
 {
     const int items = lines * chunks, whole = threads % chunks == 0;
-    UNROLL
+    UNROLL_BY(2)
     for (int first = 0; first < items; first += threads) {
         const int item = whole ? thread_index() : first + thread_index();
         const int skipped = whole ? first / chunks : 0;
