@@ -344,6 +344,8 @@ static void start(struct job *job)
 
 void job_run(struct job *job)
 {
+    if (job->target_count > 1)
+        fatal(TARGET_ONE, job->options->target);
     start(job);
     pipeline_run(job->module, &job->pipeline, job->options->after);
     job->module->target = job->pipeline.target->name;

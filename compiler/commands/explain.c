@@ -1,4 +1,5 @@
 /* `sinter explain`: what every kernel costs and what bounds it. */
+#include "compiler/commands/explain_code.h"
 #include "compiler/explain.h"
 #include "compiler/job.h"
 #include "runtime/json_write.h"
@@ -114,34 +115,53 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
     rt_json_write_end(json);
 }
 
-static void write_all(const struct job *job, const struct explained_function *functions)
+static void write_all(struct rt_json_writer *json, struct job *job,
+                      const struct explained_function *functions)
 {
-    struct rt_json_writer json;
-    rt_json_write_open(&json, stdout, true);
-    rt_json_write_object(&json, NULL);
-    rt_json_write_text(&json, "target", job->pipeline.target->name);
-    rt_json_write_array(&json, "functions");
+    rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "target", job->pipeline.target->name);
+    rt_json_write_array(json, "functions");
     for (size_t f = 0; f < job->module->functions.count; f++)
-        write_function(&json, &functions[f]);
-    rt_json_write_end(&json);
-    rt_json_write_end(&json);
+        write_function(json, &functions[f]);
+    rt_json_write_end(json);
+    if (job->options->code && job->pipeline.target->gpu)
+        explain_code(job, json);
+    rt_json_write_end(json);
 }
 
+static void print_all(struct job *job, const struct explained_function *functions)
+{
+    bool gpu = job->pipeline.target->gpu != NULL;
+    printf("predicted for %s%s, by the figures of `sinter targets`\n",
+           gpu ? "" : "one core of ", job->pipeline.target->name);
+    for (size_t f = 0; f < job->module->functions.count; f++)
+        if (gpu)
+            print_gpu_function(&functions[f]);
+        else
+            print_function(&functions[f]);
+    if (job->options->code && gpu)
+        explain_code(job, NULL);
+}
+
+/* An object for one target, an array of them for several. */
 int command_explain(const struct options *options)
 {
     struct arena *arena = arena_create();
-    struct job job = job_open(arena, options);
-    job_run(&job);
-    const struct explained_function *functions = explain_module(job.module, job.pipeline.target);
-    if (options->json) {
-        write_all(&job, functions);
-    } else {
-        bool gpu = job.pipeline.target->gpu != NULL;
-        printf("predicted for %s%s, by the figures of `sinter targets`\n",
-               gpu ? "" : "one core of ", job.pipeline.target->name);
-        for (size_t f = 0; f < job.module->functions.count; f++)
-            (gpu ? print_gpu_function : print_function)(&functions[f]);
+    struct job job = job_open(arena, options), *jobs = job_run_all(&job);
+    struct rt_json_writer json;
+    rt_json_write_open(&json, stdout, true);
+    if (options->json && job.target_count > 1)
+        rt_json_write_array(&json, NULL);
+    for (size_t i = 0; i < job.target_count; i++) {
+        const struct explained_function *functions =
+            explain_module(jobs[i].module, jobs[i].pipeline.target);
+        if (options->json)
+            write_all(&json, &jobs[i], functions);
+        else
+            print_all(&jobs[i], functions);
     }
+    if (options->json && job.target_count > 1)
+        rt_json_write_end(&json);
     arena_destroy(arena);
     return EXIT_OK;
 }
