@@ -361,19 +361,6 @@ static int source_weight(const struct module *module, const struct node *state)
     return -1;
 }
 
-/* A state that `update` stores rows into is a cache; its slots are axis 1. */
-static int64_t cache_slots(const struct module *module, const struct value *state)
-{
-    for (size_t f = 0; f < module->functions.count; f++) {
-        const struct function *function = module->functions.items[f];
-        for (size_t i = 0; i < function->nodes.count; i++)
-            if (function->nodes.items[i]->op == OP_update &&
-                function->nodes.items[i]->operands[0] == state)
-                return state->type.dims[1];
-    }
-    return 0;
-}
-
 static void put_states(struct str *out, const struct module *module)
 {
     str_printf(out, "static const struct rt_state states[] = {\n");
@@ -384,7 +371,7 @@ static void put_states(struct str *out, const struct module *module)
         str_printf(out, ", ");
         put_float(out, node_real(node, fill));
         str_printf(out, ", %d, %lld},\n", source_weight(module, node),
-                   (long long)cache_slots(module, &node->results[0]));
+                   (long long)node_int(node, slots));
     }
     str_printf(out, "    {{0}, 0, 0, 0}};\n");
 }

@@ -51,6 +51,14 @@ static struct value *make_state(struct builder *b, const char *name, enum dtype 
     return build_state(b, name, type_make(dtype, rank, dims), (struct attributes){0});
 }
 
+static struct value *make_cache(struct builder *b, const char *name, enum dtype dtype,
+                                const int64_t dims[4])
+{
+    struct attributes attributes = {0};
+    attributes_set_int(b->module->arena, &attributes, ATTRIBUTE_slots, dims[1]);
+    return build_state(b, name, type_make(dtype, 4, dims), attributes);
+}
+
 /* The cache of the next attention: the same one for all functions of the module. */
 static struct value *next_cache(struct step *s, const struct value *fresh, const char *what,
                                 int64_t slots)
@@ -61,7 +69,7 @@ static struct value *next_cache(struct step *s, const struct value *fresh, const
         int64_t dims[4] = {fresh->type.dims[0], slots, fresh->type.dims[2], fresh->type.dims[3]};
         const char *scope =
             b->scope[0] ? arena_printf(d->module->arena, "%s.%s", b->scope, what) : what;
-        struct value *state = make_state(b, scope, fresh->type.dtype, 4, dims);
+        struct value *state = make_cache(b, scope, fresh->type.dtype, dims);
         array_push(d->module->arena, &d->caches, state);
     }
     return d->caches.items[s->next_cache++];
