@@ -75,6 +75,15 @@ static int64_t pair_of(const struct product_layout *layout)
     return 0;
 }
 
+/* Results of 16 bits leave eight at a time, others four: 16 bytes. */
+static int64_t result_vector(const struct product_layout *layout)
+{
+    for (int i = 0; i < layout->node_count; i++)
+        if (layout->reach[i] && dtype_bits(layout->nodes[i]->results[0].type.dtype) == 16)
+            return 8;
+    return 4;
+}
+
 static void list_tiles(const struct tile_subject *s, struct tile_list *list)
 {
     struct product_layout layout;
@@ -82,12 +91,12 @@ static void list_tiles(const struct tile_subject *s, struct tile_list *list)
         return;
     int64_t partners = layout.segments[0].count;
     int bits = dtype_bits(layout.segments[0].anchors[0]->operands[0]->type.dtype);
-    int result = dtype_bits(layout.segments[0].anchors[0]->results[0].type.dtype);
+    int64_t vector = result_vector(&layout);
     for (int i = 0; i < TILES; i++) {
         struct tile_candidate c = {.rows = tiles[i].rows, .cols = tiles[i].cols / partners,
                                    .kc = tiles[i].depth * 16 / bits, .stages = tiles[i].stages,
                                    .warps_m = tiles[i].warps_m, .warps_n = tiles[i].warps_n,
-                                   .pair = pair_of(&layout), .vector = 128 / result};
+                                   .pair = pair_of(&layout), .vector = vector};
         c.threads = GPU_WARP * c.warps_m * c.warps_n;
         if (!product_tile(&layout, c.cols, c.pair))
             continue;

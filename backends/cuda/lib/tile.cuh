@@ -225,22 +225,33 @@ DEVICE void publish_sums(g_f32 *to, const float *c, int count, int threads)
     }
 }
 
-/* c = the sums of `parts`, in order of the parts, `size` elements apart. */
+/* c[0..count-1] += the part of each thread's sums that begins at `from`. */
+DEVICE void collect_part(float *c, const g_f32 *from, int count, int threads)
+{
+    UNROLL
+    for (int i = 0; i < count / 4; i++) {
+        struct f32x4 v = collect_f32x4(from + i * threads * 4);
+        UNROLL
+        for (int k = 0; k < 4; k++)
+            c[i * 4 + k] += v.at[k];
+    }
+}
+
+/* c = the sums of `parts`, in order of the parts, `size` elements apart; COLLECTED at a time, as
+ * registers allow. */
 DEVICE void collect_sums(float *c, const g_f32 *from, int count, int threads, int parts,
                          rt_i64 size)
 {
+    enum { COLLECTED = 32 };
     UNROLL
-    for (int i = 0; i < count; i++)
-        c[i] = 0;
-    NO_UNROLL
-    for (int part = 0; part < parts; part++) {
+    for (int i = 0; i < count; i += COLLECTED) {
+        const int some = count - i < COLLECTED ? count - i : COLLECTED;
         UNROLL
-        for (int i = 0; i < count / 4; i++) {
-            struct f32x4 v = collect_f32x4(from + part * size + i * threads * 4);
-            UNROLL
-            for (int k = 0; k < 4; k++)
-                c[i * 4 + k] += v.at[k];
-        }
+        for (int k = 0; k < some; k++)
+            c[i + k] = 0;
+        NO_UNROLL
+        for (int part = 0; part < parts; part++)
+            collect_part(c + i, from + part * size + (rt_i64)i * threads, some, threads);
     }
 }
 
