@@ -188,6 +188,7 @@ static void emit_stores(struct generator *g, struct rows *rows, bool ragged)
     if (reductions_has_outs(g, &rows->reductions, true)) {
         struct nest nest = rows_nest(g, rows, "thread", kernel_int(g, vector));
         nest.unroll = cuda_of(g)->keep.on;
+        cuda_of(g)->keep.left = 0; /* what only the last pass loads is not kept */
         if (ragged)
             scope_open_conditional(g, g->depth);
         nest_emit(g, &nest, rows_store_full);

@@ -1,8 +1,15 @@
 /*
- * The device library's intrinsics against libm in double: at most 2 ulp in f32, over floats of
- * all magnitudes and signs; conversions against the runtime's own.
+ * The device libraries' intrinsics against libm in double: at most 2 ulp in f32, over floats of
+ * all magnitudes and signs, and at the golden points of every elementwise op; conversions against
+ * the runtime's own. Built once for the library of the C backend and once, with SINTER_EMULATED,
+ * for the CUDA backend's.
  */
+#ifdef SINTER_EMULATED
+#include "backends/cuda/lib/philox.cuh"
+#else
 #include "backends/c/lib/math.h"
+#endif
+#include "ir/ir.h"
 #include "ir/philox.h"
 #include "runtime/convert.h"
 #include "runtime/philox.h"
@@ -14,6 +21,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -153,6 +161,81 @@ static void conversions(void **state)
     assert_true(isnan(from_bf16(to_bf16(NAN))) && isnan(from_f16(to_f16(NAN))));
 }
 
+/* --- golden points: every elementwise row of the table in f32 --- */
+
+#define m_abs m_abs_f32
+#define m_exp m_exp_f32
+#define m_log m_log_f32
+#define m_sqrt m_sqrt_f32
+#define m_rsqrt m_rsqrt_f32
+#define m_sin m_sin_f32
+#define m_cos m_cos_f32
+#define m_tanh m_tanh_f32
+#define m_erf m_erf_f32
+#define m_sigmoid m_sigmoid_f32
+#define m_floor m_floor_f32
+#define m_round m_round_f32
+#define m_isfinite m_isfinite_f32
+#define m_max m_max_f32
+#define m_min m_min_f32
+#define m_pow m_pow_f32
+#define m_mod m_mod_f32
+#define m_philox(a, b, c, d) m_philox((int)(a), (int)(b), (int)(c), (int)(d), 0)
+
+#define EW(name, arity, rule, flops, expression, ...)              \
+    static float device_##name(float a, float b, float c, float d) \
+    {                                                              \
+        (void)a, (void)b, (void)c, (void)d;                        \
+        return (float)(expression);                                \
+    }
+#include "ir/ops.def"
+
+static float (*const device_ops[OP_COUNT])(float, float, float, float) = {
+#define EW(name, ...) [OP_##name] = device_##name,
+#include "ir/ops.def"
+};
+#undef m_philox
+
+/* "1,2 -> 3; ...": the next point, or false at the end. */
+static bool next_point(const char **text, float x[4], double *out_y)
+{
+    static const char arrow[] = " -> ";
+    char *end;
+    *text += strspn(*text, "; ");
+    if (!**text)
+        return false;
+    for (int count = 0; strncmp(*text, arrow, strlen(arrow)) != 0; count++) {
+        *text += **text == ',';
+        x[count] = (float)strtod(*text, &end);
+        *text = end;
+    }
+    *out_y = strtod(*text + strlen(arrow), &end);
+    *text = end;
+    return true;
+}
+
+static void golden_points(void **state)
+{
+    (void)state;
+    int points = 0;
+    for (int op = 0; op < OP_COUNT; op++) {
+        const char *text = op_info((enum op)op)->golden;
+        float x[4] = {0};
+        double y;
+        if (!device_ops[op] || strcmp(text, "-") == 0)
+            continue;
+        while (next_point(&text, x, &y)) {
+            float found = device_ops[op](x[0], x[1], x[2], x[3]);
+            /* The points are decimal: their floats differ by half an ulp. */
+            if (fabs(found - y) > 1e-6 * fmax(fabs(y), 0.1))
+                fail_msg("%s(%g, %g) is %.9g, not %.9g", op_info((enum op)op)->name, x[0], x[1],
+                         found, y);
+            points++;
+        }
+    }
+    assert_true(points > 90);
+}
+
 static void integers(void **state)
 {
     (void)state;
@@ -182,6 +265,7 @@ int main(void)
         cmocka_unit_test(unary_functions), cmocka_unit_test(powers),
         cmocka_unit_test(planted_error),   cmocka_unit_test(conversions),
         cmocka_unit_test(integers),        cmocka_unit_test(random_numbers),
+        cmocka_unit_test(golden_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
