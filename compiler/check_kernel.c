@@ -12,7 +12,7 @@
  * in another order stay below the first; one operand or intermediate value in bf16 that rounds
  * the other way moves a result by up to a few of its units.
  */
-static const double limit_f32 = 1e-4, limit_bf16 = 3e-2;
+static const double limit_f32 = 1e-4, limit_tf32 = 2e-3, limit_bf16 = 3e-2;
 
 struct error {
     double absolute, expected;
@@ -228,19 +228,26 @@ static void release_input(void *context, const struct value *value)
     snapshot_drop(&check->state->inputs[value->id]);
 }
 
-static bool uses_half(const struct kernel_check *check)
+/* The coarsest element type among what the kernel reads and makes sets the limit. */
+static double limit_of(enum dtype dtype)
 {
+    if (dtype_bits(dtype) == 16)
+        return limit_bf16;
+    return dtype == DTYPE_tf32 ? limit_tf32 : limit_f32;
+}
+
+static double find_limit(const struct kernel_check *check)
+{
+    double limit = limit_f32;
     for (size_t i = 0; i < check->function->nodes.count; i++) {
         const struct node *node = check->function->nodes.items[i];
         if (node->kernel != check->kernel)
             continue;
-        if (dtype_bits(node->results[0].type.dtype) == 16)
-            return true;
+        limit = fmax(limit, limit_of(node->results[0].type.dtype));
         for (int o = 0; o < node->operand_count; o++)
-            if (dtype_bits(node->operands[o]->type.dtype) == 16)
-                return true;
+            limit = fmax(limit, limit_of(node->operands[o]->type.dtype));
     }
-    return false;
+    return limit;
 }
 
 struct check_result kernel_check_end(struct kernel_check *check)
@@ -251,7 +258,7 @@ struct check_result kernel_check_end(struct kernel_check *check)
     free(state->inputs);
     struct check_result result = state->result;
     result.worst = worst_error(state);
-    result.limit = uses_half(check) ? limit_bf16 : limit_f32;
+    result.limit = find_limit(check);
     check->state = NULL;
     arena_destroy(state->arena);
     return result;
