@@ -198,7 +198,7 @@ static void put_gpu(struct str *out, const struct program_gpu *gpu, int number)
     str_printf(out, "    {0, 0, 0, 0, 0, 0}};\nstatic const struct rt_target gpu = {");
     put_string(out, gpu->name);
     str_printf(out, ", %u, %d, %u, %lluu, %.1f, %.1f};\n", gpu->sm, gpu->exact,
-               gpu->multiprocessors, (unsigned long long)gpu->memory_bytes, gpu->gflops_bf16,
+               gpu->multiprocessors, (unsigned long long)gpu->memory_bytes, gpu->gflops,
                gpu->gbs);
 }
 

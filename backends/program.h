@@ -26,7 +26,7 @@ struct program_gpu {
     uint32_t sm, multiprocessors;
     bool exact;
     uint64_t memory_bytes;
-    double gflops_bf16, gbs;
+    double gflops, gbs;
     const struct program_launch *launches;
     const struct program_image *images; /* NULL: a table program_images<number> elsewhere */
     size_t launch_count, image_count;

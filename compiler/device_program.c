@@ -197,6 +197,17 @@ static struct program_step **steps_of(struct job *job, const struct device_progr
     return steps;
 }
 
+/* TFLOP/s of the data sheet for products of a type: by the GPU's fastest instructions. */
+static double peak_of(const struct gpu *gpu, enum dtype compute)
+{
+    const struct gpu_rate *rates = gpu->rates;
+    if (compute != DTYPE_bf16 && compute != DTYPE_tf32)
+        return rates[FAMILY_ffma].peak;
+    bool bf16 = compute == DTYPE_bf16;
+    double group = rates[bf16 ? FAMILY_wgmma_bf16 : FAMILY_wgmma_tf32].peak;
+    return group > 0 ? group : rates[bf16 ? FAMILY_mma_bf16 : FAMILY_mma_tf32].peak;
+}
+
 /* Images: the cubins of all kernels, then their PTX where there is any. */
 static struct program_gpu describe(struct job *job, const struct device_program *program)
 {
@@ -210,7 +221,7 @@ static struct program_gpu describe(struct job *job, const struct device_program 
         .exact = gpu->architecture[strlen(gpu->architecture) - 1] == 'a',
         .multiprocessors = (uint32_t)gpu->multiprocessors,
         .memory_bytes = (uint64_t)gpu->memory_bytes,
-        .gflops_bf16 = gpu->rates[FAMILY_mma_bf16].peak * 1e3,
+        .gflops = peak_of(gpu, job->pipeline.compute) * 1e3,
         .gbs = gpu->hbm_peak_gbs,
         .launches = launches,
         .images = images,

@@ -86,6 +86,13 @@ void bench_begin(struct bench_result *result, const struct rt_session *session,
         .weights = (rt_i64)session->weights.mapped_bytes,
     };
     rt_cpu_name(result->cpu, sizeof result->cpu);
+    snprintf(result->device, sizeof result->device, "%s", facts.name);
+    if (program->gpu) {
+        result->planned_bytes = (rt_i64)(program->arena_bytes + session->weights.mapped_bytes
+                                         + session->weights.anonymous_bytes);
+        result->peak_gflops = program->gpu->gflops;
+        result->bandwidth_gbs = program->gpu->gbs;
+    }
 }
 
 rt_status bench_samples_open(struct bench_samples *samples, struct rt_session *session,
@@ -116,6 +123,8 @@ void bench_samples_add(struct bench_samples *samples, rt_u64 step_ns, rt_u64 pre
     samples->step_ns[i] = (double)step_ns;
     samples->prefill_ns[i] = (double)prefill_ns;
     samples->decode_ns[i] = (double)decode_ns;
+    if (samples->session->program->gpu)
+        return; /* shares are of the figures of the target's table */
     samples->peak[i] = rt_measure_peak(samples->session);
     samples->bandwidth[i] = rt_measure_bandwidth(samples->session, &samples->reader);
 }
@@ -128,8 +137,10 @@ void bench_finish(struct bench_result *result, struct bench_samples *samples)
     result->step_mean = sum / (double)samples->done * 1e-6;
     result->step_median = bench_quantile(samples->step_ns, samples->done, 0.5) * 1e-6;
     result->step_p99 = bench_quantile(samples->step_ns, samples->done, 0.99) * 1e-6;
-    result->peak_gflops = bench_quantile(samples->peak, samples->done, 0.5) * 1e-9;
-    result->bandwidth_gbs = bench_quantile(samples->bandwidth, samples->done, 0.5) * 1e-9;
+    if (!samples->session->program->gpu) {
+        result->peak_gflops = bench_quantile(samples->peak, samples->done, 0.5) * 1e-9;
+        result->bandwidth_gbs = bench_quantile(samples->bandwidth, samples->done, 0.5) * 1e-9;
+    }
     if (result->bandwidth_gbs == 0)
         result->bandwidth_gbs = NAN;
     result->prefill_share = result->prefill_gflops / result->peak_gflops;

@@ -10,7 +10,7 @@
 
 struct bench_result {
     const char *program, *version, *dtype;
-    char cpu[64];
+    char cpu[64], device[64];
     rt_i64 threads, batch, prompt_tokens, new_tokens, steps; /* tokens: -1 where without meaning */
     double step_mean, step_median, step_p99;
     double samples_per_s;

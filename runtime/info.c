@@ -1,5 +1,6 @@
 /* The verb `info`: what a program was built from, its plan, its functions and its weights. It
  * opens nothing, so it works on machines that cannot run the program. */
+#include "runtime/device.h"
 #include "runtime/json_write.h"
 #include "runtime/verbs.h"
 
@@ -38,8 +39,11 @@ static void print_port(const char *kind, const struct rt_port *port)
 static void print_text(const struct rt_program *program)
 {
     const char *recorded = program->random_weights ? "random" : program->weights_path;
-    printf("model       %s\ntask        %s\ndtype       %s\ncpu         %s\nbuilt by    %s\n",
-           program->model, program->task, program->dtype, program->cpu, program->compiler);
+    char targets[256];
+    printf("model       %s\ntask        %s\ndtype       %s\n%s%s\nbuilt by    %s\n",
+           program->model, program->task, program->dtype,
+           program->gpu || program->other ? "targets     " : "cpu         ",
+           rt_target_names(program, targets, sizeof targets), program->compiler);
     printf("batch       %lld\nmax length  %lld\n", (long long)program->batch,
            (long long)program->max_length);
     for (rt_u32 i = 0; i < program->fact_count; i++)
@@ -90,6 +94,7 @@ static void write_weights(struct rt_json_writer *json, const struct rt_program *
 static void print_json(const struct rt_program *program)
 {
     struct rt_json_writer json;
+    char targets[256];
     rt_json_write_open(&json, stdout, true);
     rt_json_write_object(&json, NULL);
     rt_json_write_text(&json, "compiler", program->compiler);
@@ -97,6 +102,7 @@ static void print_json(const struct rt_program *program)
     rt_json_write_text(&json, "task", program->task);
     rt_json_write_text(&json, "dtype", program->dtype);
     rt_json_write_text(&json, "cpu", program->cpu);
+    rt_json_write_text(&json, "targets", rt_target_names(program, targets, sizeof targets));
     rt_json_write_int(&json, "batch", program->batch);
     rt_json_write_int(&json, "max_length", program->max_length);
     rt_json_write_object(&json, "facts");

@@ -132,7 +132,7 @@ struct rt_target {
     rt_u32 sm, exact;        /* 80; exact: runs on no other architecture (sm_90a) */
     rt_u32 multiprocessors;
     rt_u64 memory_bytes;
-    double gflops_bf16, gbs; /* peaks that the plan assumes */
+    double gflops, gbs; /* of the data sheet, gflops in the type of the products */
 };
 
 struct rt_program {
