@@ -39,6 +39,7 @@ FREE(slice)
 FREE(concat)
 FREE(pad)
 FREE(gather)
+FREE(decode)
 FREE(update)
 FREE(mark)
 

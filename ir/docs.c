@@ -4,6 +4,7 @@
  */
 #include "ir/docs.h"
 
+#include "ir/encoding.h"
 #include "ir/ir.h"
 #include "ir/program.h"
 
@@ -201,6 +202,9 @@ static const char *const meanings[OP_COUNT] = {
     [OP_gather] =
         "%table[b.., N, d..], %ids[b.., i..] {batch} to [b.., i.., d..]; an id outside is "
         "clamped to 0..N-1",
+    [OP_decode] =
+        "%codes u8[.., K*bits/8], %scales[.., K/group] {encoding group}: the numbers of a packed "
+        "weight, f32[.., K]; pass cast makes it",
     [OP_scatter_add] = "%ids[i..], %rows[i.., d..] {dims=[N, d..]}: sums the rows of each id, in "
                        "order; ids are clamped",
     [OP_matmul] = "%a[..,M,K], %b[..,K,N] {transa transb dtype}; %b of rank 2 serves the whole "
@@ -329,6 +333,22 @@ static void print_attribute_table(struct str *out)
     }
 }
 
+static void print_encodings(struct str *out)
+{
+    const struct encoding *row;
+    str_printf(
+        out,
+        "\n## Stored encodings of weights\n\nA weight `{encoding group scales}` is packed in "
+        "its file: a code is so many bits of a byte, low ones\nfirst; its number is (code ^ "
+        "flip) - zero, times the scale of its group of `group`\nneighbours of the last axis, "
+        "from weight `scales`. Pass `cast` makes the weight the bytes that\nthe file holds and "
+        "puts a `decode` where it is used. Without `encoding`, `stored` is the file's\ntype.\n"
+        "\n| encoding | bits | flip | zero | codes |\n|---|---|---|---|---|\n");
+    for (int i = 0; (row = encoding_row(i)); i++)
+        str_printf(out, "| %s | %d | %d | %d | %s |\n", row->name, row->bits, row->flip, row->zero,
+                   row->meaning);
+}
+
 static void print_skeletons(struct str *out)
 {
     str_printf(out,
@@ -356,6 +376,7 @@ const char *ir_docs(struct arena *arena)
     print_ops(&out, KIND_RED);
     str_printf(&out, "%s", structured_text);
     print_ops(&out, KIND_OP);
+    print_encodings(&out);
     print_attribute_table(&out);
     print_skeletons(&out);
     return out.text;

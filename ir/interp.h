@@ -20,6 +20,10 @@ enum interp_mode { INTERP_EXACT, INTERP_ROUNDED };
 struct interp;
 struct interp *interp_create(struct module *module, enum interp_mode mode);
 void interp_bind(struct interp *interp, const struct value *leaf, const double *data);
+/* The logical numbers of a weight with an encoding, from the bytes of its file. Its scales are bound
+ * before (ir/encoding.h). */
+void interp_bind_codes(struct interp *interp, const struct node *weight,
+                       const unsigned char *codes);
 void interp_function(struct interp *interp, const struct function *function);
 /* NULL if it was neither bound nor computed. Valid until the next call. */
 const double *interp_value(const struct interp *interp, const struct value *value);

@@ -128,7 +128,7 @@ static void drop_dead_nodes(struct function *function, bool *used)
     function->nodes.count = kept;
 }
 
-/* A weight that a state starts from is used too. */
+/* A weight that a state starts from is used too, and the scales of one that is used. */
 static void mark_sources(const struct module *module, bool *used)
 {
     for (size_t i = 0; i < module->states.count; i++) {
@@ -136,6 +136,13 @@ static void mark_sources(const struct module *module, bool *used)
         const struct node *weight = source ? module_find_leaf(module, source) : NULL;
         if (weight)
             used[weight->results[0].id] = true;
+    }
+    for (size_t i = 0; i < module->weights.count; i++) {
+        const struct node *weight = module->weights.items[i];
+        const char *scales = node_text(weight, scales);
+        const struct node *leaf = scales ? module_find_leaf(module, scales) : NULL;
+        if (leaf && used[weight->results[0].id])
+            used[leaf->results[0].id] = true;
     }
 }
 

@@ -5,6 +5,7 @@
 #include "ir/verify.h"
 
 #include "ir/build.h"
+#include "ir/encoding.h"
 #include "ir/loop.h"
 #include "ir/names.h"
 #include "ir/program.h"
@@ -171,6 +172,9 @@ static void check_leaves(const struct verifier *v, struct map *seen)
     const struct module *module = v->module;
     for (size_t i = 0; i < module->weights.count; i++) {
         check_leaf(v, module->weights.items[i], OP_weight);
+        const char *rule = encoding_rule(module, module->weights.items[i]);
+        if (rule)
+            verify_fail(v, &module->weights.items[i]->results[0], rule);
         check_name(v, seen, &module->weights.items[i]->results[0]);
     }
     for (size_t i = 0; i < module->states.count; i++) {

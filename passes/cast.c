@@ -1,5 +1,6 @@
 /* Element types, from logical f32 to what is stored and computed: pass_cast. */
 #include "ir/build.h"
+#include "ir/encoding.h"
 #include "passes/passes.h"
 
 #include <string.h>
@@ -83,6 +84,27 @@ static void cast_node(struct caster *c, const struct node *old)
         rebuild_set(&c->rebuild, &old->results[i], &node->results[i]);
 }
 
+/* The numbers of packed weights, where a function uses them: what it does not use is dead. */
+static void decode_weights(struct caster *c)
+{
+    const struct module *module = c->rebuild.builder.module;
+    for (size_t i = 0; i < module->weights.count; i++) {
+        struct node *weight = module->weights.items[i];
+        struct attributes attributes = {0};
+        if (!node_text(weight, encoding))
+            continue;
+        struct node *scales = module_find_leaf(module, node_text(weight, scales));
+        struct value *operands[] = {&weight->results[0], &scales->results[0]};
+        attributes_set_text(module->arena, &attributes, ATTRIBUTE_encoding,
+                            node_text(weight, encoding));
+        attributes_set_int(module->arena, &attributes, ATTRIBUTE_group, node_int(weight, group));
+        rebuild_at(&c->rebuild, weight);
+        struct node *decode = build_node(&c->rebuild.builder, OP_decode, operands, 2, attributes,
+                                         weight->results[0].name);
+        rebuild_set(&c->rebuild, &weight->results[0], &decode->results[0]);
+    }
+}
+
 static void cast_bindings(struct caster *c, struct function *function)
 {
     for (size_t i = 0; i < function->bindings.count; i++) {
@@ -98,9 +120,11 @@ static void cast_function(struct module *module, struct function *function, enum
 {
     struct caster c = {rebuild_begin(module, function), compute, NULL, 0};
     /* Casts are made for values of this function's new nodes too: room for each to be new. */
-    c.converted_values = module->next_value + (uint32_t)(4 * c.rebuild.old_count);
+    c.converted_values =
+        module->next_value + (uint32_t)(4 * c.rebuild.old_count + module->weights.count);
     c.converted =
         arena_array(module->arena, struct value *, (size_t)c.converted_values * DTYPE_COUNT);
+    decode_weights(&c);
     for (size_t i = 0; i < c.rebuild.old_count; i++)
         cast_node(&c, c.rebuild.old[i]);
     cast_bindings(&c, function);
@@ -112,6 +136,9 @@ static void type_leaves(struct module *module, enum dtype compute)
 {
     for (size_t i = 0; i < module->weights.count; i++) {
         struct node *weight = module->weights.items[i];
+        const struct encoding *encoding = encoding_find(node_text(weight, encoding));
+        if (encoding)
+            weight->results[0].type = encoded_type(encoding, &weight->results[0].type);
         if (attributes_find(&weight->attributes, ATTRIBUTE_stored))
             weight->results[0].type.dtype = (enum dtype)node_int(weight, stored);
         attributes_remove(&weight->attributes, ATTRIBUTE_stored);
@@ -126,11 +153,22 @@ static void type_leaves(struct module *module, enum dtype compute)
     }
 }
 
+/* Their weights are bytes now, and decode says the rest. */
+static void forget_encodings(struct module *module)
+{
+    for (size_t i = 0; i < module->weights.count; i++) {
+        struct attributes *attributes = &module->weights.items[i]->attributes;
+        attributes_remove(attributes, ATTRIBUTE_encoding);
+        attributes_remove(attributes, ATTRIBUTE_group);
+        attributes_remove(attributes, ATTRIBUTE_scales);
+    }
+}
+
 /*
  * Requires: no kernels; all floats are logical f32.
  * Preserves: values up to rounding: products (matmul, convolution, attention) multiply elements
  *   of `compute` and accumulate in f32; everything else is f32. Stored weights are converted
- *   where they are used.
+ *   where they are used, packed ones by decode.
  * Breaks: nothing.
  */
 void pass_cast(struct module *module, enum dtype compute)
@@ -138,5 +176,6 @@ void pass_cast(struct module *module, enum dtype compute)
     type_leaves(module, compute);
     for (size_t f = 0; f < module->functions.count; f++)
         cast_function(module, module->functions.items[f], compute);
+    forget_encodings(module);
     remove_dead(module);
 }

@@ -13,12 +13,14 @@ static bool is_leaf(const struct node *node)
     return (op_info(node->op)->flags & OP_LEAF) != 0;
 }
 
-/* Whether a value is (an index map of) a weight alone. */
+/* Whether a value is (an index map of) a weight alone, packed or not. */
 static bool is_weight(const struct value *value)
 {
     const struct node *node = value->node;
     if (node->op == OP_reshape || node->op == OP_slice || node->op == OP_transpose)
         return is_weight(node->operands[0]);
+    if (node->op == OP_decode)
+        return is_weight(node->operands[0]) && is_weight(node->operands[1]);
     return node->op == OP_weight;
 }
 
@@ -80,7 +82,9 @@ static void mark_memory(struct fuse_graph *graph, const struct node *node)
         while (value->node->op == OP_reshape)
             value = value->node->operands[0];
         int position = fuse_position(graph, value);
-        if (position >= 0 && !(value->node->op == OP_cast && is_weight(value->node->operands[0])))
+        if (value->node->op == OP_cast)
+            value = value->node->operands[0];
+        if (position >= 0 && !is_weight(value))
             graph->memory[position] = true;
     }
 }

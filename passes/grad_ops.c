@@ -17,6 +17,7 @@ NOTHING(state)
 NOTHING(const)
 NOTHING(iota)
 NOTHING(positions)
+NOTHING(decode)
 
 #define REFUSED(op)                                                                   \
     void gradient_##op(struct gradient *g, const struct node *node, struct value *dy) \

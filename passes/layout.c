@@ -12,6 +12,13 @@ static bool reads_memory(enum op op)
     return info->kind == KIND_OP && info->flags == 0;
 }
 
+/* A packed weight. */
+static bool is_decoded(const struct node *node)
+{
+    return node->op == OP_decode && node->operands[0]->node->op == OP_weight &&
+           node->operands[1]->node->op == OP_weight;
+}
+
 /* A value that will stand in memory, or a reshape of one. The filter of a product may be decoded
  * from its stored type on the way. */
 static bool is_contiguous(const struct value *value, bool decodes)
@@ -22,8 +29,11 @@ static bool is_contiguous(const struct value *value, bool decodes)
         return true;
     if (node->op == OP_reshape)
         return is_contiguous(node->operands[0], decodes);
-    if (node->op == OP_cast && decodes && node->operands[0]->node->op == OP_weight)
+    if (node->op == OP_cast && decodes)
+        node = node->operands[0]->node;
+    if (decodes && (node->op == OP_weight || is_decoded(node)))
         return true;
+    node = value->node;
     return info->kind != KIND_OP || info->flags == 0 || node->op == OP_update;
 }
 
@@ -123,7 +133,7 @@ static void lay_out_function(struct module *module, struct function *function)
  * Requires: no kernels.
  * Preserves: every value, bit for bit.
  * Breaks: nothing. Afterwards operands of structured ops are contiguous (leaves, computed values,
- *   reshapes of them; the second operand of matmul also a cast of a weight), and each binding
+ *   reshapes of them; the second operand of matmul also a packed weight, and a cast of either), and each binding
  *   has a computed value of its own.
  */
 void pass_layout(struct module *module)

@@ -135,6 +135,7 @@ static struct element compute(struct generator *g, const struct value *value,
     case OP_concat: return concat_at(g, node, index);
     case OP_pad: return pad_at(g, node, index);
     case OP_gather: return gather_at(g, node, index);
+    case OP_decode: return decode_at(g, node, index);
     default: fatal(INTERNAL, "a value is neither in memory nor computable where it is used",
                    value->name);
     }

@@ -148,6 +148,7 @@ struct index view_index(struct generator *g, const struct node *node, struct ind
 struct element concat_at(struct generator *g, const struct node *node, struct index index);
 struct element pad_at(struct generator *g, const struct node *node, struct index index);
 struct element gather_at(struct generator *g, const struct node *node, struct index index);
+struct element decode_at(struct generator *g, const struct node *node, struct index index);
 /* Where the element at a row-major index of a tensor in memory stands: elements from its base,
  * through the strides of padded rows. */
 struct index memory_index(struct generator *g, const struct value *value, struct index index);

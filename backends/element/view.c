@@ -5,6 +5,8 @@
  */
 #include "backends/element/value.h"
 
+#include "ir/encoding.h"
+
 #include <string.h>
 
 /* The extents before, at, and after an axis. */
@@ -239,4 +241,25 @@ struct element gather_at(struct generator *g, const struct node *node, struct in
                                    (long long)source[1] - 1);
     axes[1] = index_of_atom(g->space.name(g->space.context, row, id.depth, 0, source[1] - 1));
     return value_at(g, table, index_put_together(&g->space, 3, source, axes));
+}
+
+/* A number of a packed weight: its code out of a byte, times the scale of its group. */
+struct element decode_at(struct generator *g, const struct node *node, struct index index)
+{
+    const struct encoding *encoding = encoding_find(node_text(node, encoding));
+    const struct type *type = &node->results[0].type;
+    int64_t group = node_int(node, group), each = 8 / encoding->bits;
+    struct index place = index_modulo(&g->space, index, each);
+    struct element byte = value_at(g, node->operands[0], index_divide(&g->space, index, each));
+    struct element scale = value_at(g, node->operands[1], index_divide(&g->space, index, group));
+    const char *code = byte.text;
+    if (each > 1)
+        code = arena_printf(g->arena, "(%s >> (%s) * %d & %d)", code,
+                            index_text(&g->space, &place), encoding->bits,
+                            (1 << encoding->bits) - 1);
+    int depth = index_depth(&g->space, &place);
+    depth = byte.depth > depth ? byte.depth : depth;
+    depth = scale.depth > depth ? scale.depth : depth;
+    return element_new(g, emit_compute_type(type->dtype), depth, "(float)((%s ^ %d) - %d) * %s",
+                       code, encoding->flip, encoding->zero, scale.text);
 }

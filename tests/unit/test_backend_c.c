@@ -18,7 +18,8 @@
 
 #include <cmocka.h>
 
-static const char *const files[] = {"loops", "products", "deep", "attention", "conv", "index"};
+static const char *const files[] = {"loops", "products", "deep",   "attention",
+                                    "conv",  "index",    "encoded"};
 
 static struct module *plan(struct arena *arena, const char *name, const struct target *target)
 {
