@@ -64,18 +64,28 @@ double read_element(enum dtype dtype, const char *bytes, int64_t i)
     }
 }
 
+static double draw_element(struct random *random, const struct type *type, int64_t bound)
+{
+    double unit = (double)draw(random) * 0x1p-32;
+    if (dtype_is_float(type->dtype))
+        return type->rank == 0 ? 0.1 + unit : 2 * unit - 1;
+    if (type->dtype == DTYPE_bool)
+        return type->rank == 0 ? 1 : (double)draw_below(random, 2);
+    return (double)draw_below(random, bound);
+}
+
+/* Large tensors repeat after a prime number of elements: a wrong row or column still shows, and
+ * the weights of a large model take no time. */
 void fill_random(struct random *random, const struct type *type, char *bytes, int64_t bound)
 {
-    int64_t count = type_elements(type);
-    for (int64_t i = 0; i < count; i++) {
-        double unit = (double)draw(random) * 0x1p-32, value;
-        if (dtype_is_float(type->dtype))
-            value = type->rank == 0 ? 0.1 + unit : 2 * unit - 1;
-        else if (type->dtype == DTYPE_bool)
-            value = type->rank == 0 ? 1 : (double)draw_below(random, 2);
-        else
-            value = (double)draw_below(random, bound);
-        write_element(type->dtype, bytes, i, value);
+    enum { PERIOD = 1048583 };
+    size_t size = (size_t)dtype_bits(type->dtype) / 8;
+    int64_t count = type_elements(type), drawn = count < PERIOD ? count : PERIOD;
+    for (int64_t i = 0; i < drawn; i++)
+        write_element(type->dtype, bytes, i, draw_element(random, type, bound));
+    for (int64_t i = drawn; i < count; i += PERIOD) {
+        int64_t some = count - i < PERIOD ? count - i : PERIOD;
+        memcpy(bytes + (size_t)i * size, bytes, (size_t)some * size);
     }
 }
 

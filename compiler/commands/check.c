@@ -70,8 +70,8 @@ static int check_cpu(struct job *job)
 
 /* --- kernels for a GPU, under emulation --- */
 
-/* Operations (or bytes) of a kernel that the emulation does in about a quarter of a second. */
-static const double most_emulated = 1e9;
+/* Operations (or bytes) of a kernel that the emulation does in about a third of a second. */
+static const double most_emulated = 1e8;
 
 static bool emulated_passes(const struct emulated_result *result)
 {
