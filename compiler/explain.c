@@ -4,6 +4,7 @@
 #include "ir/cost.h"
 #include "ir/gpu_predict.h"
 #include "ir/signature.h"
+#include "ir/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -48,8 +49,16 @@ static struct explained_kernel explain_kernel(const struct function *function,
     return out;
 }
 
-static void predict(struct explained_kernel *out, const struct function *function,
-                    const struct kernel *kernel, const struct gpu *gpu)
+static const char *kernel_attributes_text(struct arena *arena, const struct kernel *kernel)
+{
+    struct str text = str_create(arena);
+    print_attributes(&text, &kernel->attributes);
+    return text.text;
+}
+
+static void predict(struct explained_kernel *out, struct arena *arena,
+                    const struct function *function, const struct kernel *kernel,
+                    const struct gpu *gpu)
 {
     struct gpu_prediction prediction;
     if (!gpu_predict(gpu, function, kernel, &prediction))
@@ -59,6 +68,8 @@ static void predict(struct explained_kernel *out, const struct function *functio
     out->seconds = prediction.us * 1e-6;
     out->bound = prediction.bound;
     out->occupancy = prediction.occupancy;
+    out->key = kernel_key(arena, function, kernel);
+    out->tiles = kernel_attributes_text(arena, kernel);
     out->residency = prediction.residency;
 }
 
@@ -111,7 +122,7 @@ struct explained_function *explain_module(const struct module *module, const str
             const struct kernel *kernel = function->kernels.items[i];
             struct explained_kernel one = explain_kernel(function, kernel, target);
             if (target->gpu)
-                predict(&one, function, kernel, target->gpu);
+                predict(&one, arena, function, kernel, target->gpu);
             struct str signature = kernel_signature(arena, function, kernel);
             void **place = map_insert(&seen, signature.text, signature.length);
             one.distinct = !*place;

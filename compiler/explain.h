@@ -17,6 +17,8 @@ struct explained_kernel {
     const char *bound;      /* what takes longest */
     double occupancy;       /* of a GPU: share of the threads that a multiprocessor can hold */
     int residency;          /* of a GPU: blocks on a multiprocessor */
+    uint64_t key;           /* ir/signature.h */
+    const char *tiles;      /* attributes, as the IR prints them */
     bool distinct;          /* no kernel before it, of any function, has the same code */
 };
 

@@ -12,35 +12,68 @@ static size_t number_of(struct map *map, const struct value *value)
     return (size_t)(uintptr_t)*place;
 }
 
-static void sign_node(struct str *text, struct map *inside, struct map *outside,
-                      const struct node *node)
+struct signer {
+    struct str text;
+    struct map inside, outside;
+    bool places; /* and pitches: as decided by plan */
+};
+
+static void sign_type(struct signer *s, const struct type *type)
 {
-    str_printf(text, "%d", (int)node->op);
-    print_attributes(text, &node->attributes);
+    struct type signed_type = *type;
+    signed_type.strided &= s->places;
+    str_printf(&s->text, "%s", type_text(s->text.arena, &signed_type));
+}
+
+/* Between fuse and plan the place of what leaves a kernel is still to come. */
+static int sign_place(const struct signer *s, const struct value *value)
+{
+    bool stored = value->place.kind == PLACE_ARENA || value->place.kind == PLACE_NONE;
+    return !s->places && stored ? PLACE_ARENA : (int)value->place.kind;
+}
+
+static void sign_node(struct signer *s, const struct node *node)
+{
+    str_printf(&s->text, "%s", op_info(node->op)->name);
+    print_attributes(&s->text, &node->attributes);
     for (int i = 0; i < node->operand_count; i++) {
         const struct value *operand = node->operands[i];
-        bool local = map_find(inside, (const char *)&operand->id, sizeof operand->id) != NULL;
-        str_printf(text, " %c%zu:%s", local ? 'l' : 'o',
-                   number_of(local ? inside : outside, operand),
-                   type_text(text->arena, &operand->type));
+        bool local = map_find(&s->inside, (const char *)&operand->id, sizeof operand->id) != NULL;
+        str_printf(&s->text, " %c%zu:", local ? 'l' : 'o',
+                   number_of(local ? &s->inside : &s->outside, operand));
+        sign_type(s, &operand->type);
     }
-    for (int r = 0; r < op_info(node->op)->results; r++) {
+    for (int r = 0; r < node->result_count; r++) {
         const struct value *value = &node->results[r];
-        str_printf(text, " =%zu:%s@%d", number_of(inside, value),
-                   type_text(text->arena, &value->type), (int)value->place.kind);
+        str_printf(&s->text, " =%zu:", number_of(&s->inside, value));
+        sign_type(s, &value->type);
+        str_printf(&s->text, "@%d", sign_place(s, value));
     }
-    str_printf(text, "\n");
+    str_printf(&s->text, "\n");
+}
+
+static struct str sign(struct arena *arena, const struct function *function,
+                       const struct kernel *kernel, bool decided)
+{
+    struct signer s = {str_create(arena), map_create(arena), map_create(arena), decided};
+    str_printf(&s.text, "%s", skeleton_name(kernel->skeleton));
+    if (decided)
+        print_attributes(&s.text, &kernel->attributes);
+    for (size_t i = 0; i < function->nodes.count; i++)
+        if (function->nodes.items[i]->kernel == kernel)
+            sign_node(&s, function->nodes.items[i]);
+    return s.text;
 }
 
 struct str kernel_signature(struct arena *arena, const struct function *function,
                             const struct kernel *kernel)
 {
-    struct str text = str_create(arena);
-    struct map inside = map_create(arena), outside = map_create(arena);
-    str_printf(&text, "%d", (int)kernel->skeleton);
-    print_attributes(&text, &kernel->attributes);
-    for (size_t i = 0; i < function->nodes.count; i++)
-        if (function->nodes.items[i]->kernel == kernel)
-            sign_node(&text, &inside, &outside, function->nodes.items[i]);
-    return text;
+    return sign(arena, function, kernel, true);
+}
+
+uint64_t kernel_key(struct arena *arena, const struct function *function,
+                    const struct kernel *kernel)
+{
+    struct str text = sign(arena, function, kernel, false);
+    return hash_bytes(0, text.text, text.length);
 }

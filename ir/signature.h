@@ -9,4 +9,9 @@
 struct str kernel_signature(struct arena *arena, const struct function *function,
                             const struct kernel *kernel);
 
+/* A number for what a kernel computes, whatever its attributes and wherever its values stand: the
+ * same before tile and after plan. */
+uint64_t kernel_key(struct arena *arena, const struct function *function,
+                    const struct kernel *kernel);
+
 #endif

@@ -4,6 +4,7 @@
 #include "ir/gpu_facts.h"
 #include "ir/gpu_predict.h"
 #include "ir/signature.h"
+#include "passes/tile_tuning.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -112,6 +113,7 @@ void tile_candidates(const struct tile_subject *s, struct tile_list *out)
     keep_fitting(s, out, GPU_THREAD_REGISTERS);
     if (out->count == 0)
         keep_fitting(s, out, INT_MAX);
+    tile_tune(tile_tuning_of(s->gpu), kernel_key(s->arena, s->function, s->kernel), out);
     qsort(out->items, (size_t)out->count, sizeof *out->items, best_first);
 }
 

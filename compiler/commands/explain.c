@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { NAME = 28 };
+enum { NAME = 28, KEY = 17 };
 
 static const char *bound_of(double compute, double memory)
 {
@@ -94,6 +94,7 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
                 function->seconds, bound_of(function->compute, function->memory));
     if (function->floor > 0)
         rt_json_write_double(json, "floor_s", function->floor);
+    char key[KEY];
     rt_json_write_array(json, "kernels");
     for (size_t i = 0; i < function->count; i++) {
         const struct explained_kernel *kernel = &function->kernels[i];
@@ -105,6 +106,9 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
         if (kernel->residency > 0) {
             rt_json_write_double(json, "occupancy", kernel->occupancy);
             rt_json_write_int(json, "residency", kernel->residency);
+            snprintf(key, sizeof key, "%016llx", (unsigned long long)kernel->key);
+            rt_json_write_text(json, "key", key);
+            rt_json_write_text(json, "tiles", kernel->tiles);
         }
         rt_json_write_double(json, "share", share(kernel->seconds, function->seconds));
         write_costs(json, kernel->flops, kernel->bytes, kernel->compute, kernel->memory,

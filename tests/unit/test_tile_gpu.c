@@ -2,9 +2,11 @@
 #include "ir/gpu.h"
 #include "ir/gpu_facts.h"
 #include "ir/gpu_predict.h"
+#include "ir/signature.h"
 #include "ir/target.h"
 #include "passes/passes.h"
 #include "passes/tile_gpu.h"
+#include "passes/tile_tuning.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,6 +117,45 @@ static void predictions_keep_above_the_floor(void **state)
     }
 }
 
+static void measured_times_decide(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    struct tile_list *list = arena_new(arena, struct tile_list);
+    list->count = 3;
+    list->items[0] = (struct tile_candidate){.threads = 128, .cols = 64, .split = 1, .us = 10};
+    list->items[1] = (struct tile_candidate){.threads = 128, .cols = 32, .band = 1, .us = 12};
+    list->items[2] = (struct tile_candidate){.threads = 256, .cols = 32, .split = 2, .us = 20};
+    static const char rows[] = "# remark\n"
+                               "00000000000000ab threads=128 cols=32 residency=4 us=24\n"
+                               "00000000000000ab threads=256 cols=32 split=2 us=30\n"
+                               "00000000000000ac threads=128 cols=64 us=1\n"
+                               "00000000000000ab threads=128 cols=64 us=-1\n"
+                               "00000000000000ab threads=128 unheard=64 us=1\n"
+                               "00000000000000ab threads=128 cols=64 us=oops\n"
+                               "nonsense";
+    tile_tune((struct tile_tuning){rows, sizeof rows - 1}, 0xab, list);
+    assert_float_equal(list->items[1].us, 24, 0);
+    assert_float_equal(list->items[2].us, 30, 0);
+    assert_float_equal(list->items[0].us, 20, 1e-6); /* as far off as the best measured one */
+    arena_destroy(arena);
+}
+
+static void keys_outlast_the_plan(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    struct module *module = ir_parse(arena, diag_add_source("t.ir", text, strlen(text)));
+    const struct target *row = target_find("a100");
+    const struct function *function = module->functions.items[0];
+    pass_fuse(module, row);
+    uint64_t key = kernel_key(arena, function, function->kernels.items[0]);
+    pass_tile(module, row);
+    pass_plan(module);
+    assert_true(key == kernel_key(arena, function, function->kernels.items[0]));
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +163,8 @@ int main(void)
         cmocka_unit_test(residency_counts_everything),
         cmocka_unit_test(candidates_come_in_order),
         cmocka_unit_test(predictions_keep_above_the_floor),
+        cmocka_unit_test(measured_times_decide),
+        cmocka_unit_test(keys_outlast_the_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
