@@ -219,11 +219,12 @@ static const char *const meanings[OP_COUNT] = {
         "Query i stands at position pos[b]+i (i without `cached`), key slot j at position j; with "
         "`ring` at the largest position up to the last query's that is congruent to j mod S, and "
         "is not seen if that is negative. `causal` hides later keys, `window` those that are so "
-        "many or more positions behind. A query that sees no key gives zeros",
+        "many or more positions behind. A query that sees no key gives zeros. No gradient if "
+        "`cached`: keys and values come from earlier calls",
     [OP_update] =
         "%cache[B,S,..], %new[B,C,..], %pos i32[B], %count i32[B] {ring}: new row i of b "
         "goes to slot pos[b]+i (mod S with `ring`) for i < count[b]; rows that would fall "
-        "outside are not stored",
+        "outside are not stored. No gradient: what a state keeps is read by later calls",
     [OP_mark] = "%seen bool[B,V], %ids i32[B,C], %count i32[B]: seen[b, ids[b,i]] = true for "
                 "i < count[b]; ids outside are not marked",
     [OP_sort] = "%x {axis descending}: values and i32 indices; stable, NaN last",

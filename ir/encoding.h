@@ -1,8 +1,9 @@
 /*
- * Stored encodings of weights. A weight has its logical type and dims up to pass_cast, and beside it
- * the attributes `encoding` (a row of encodings.def), `group` and `scales` (the weight that holds one
- * scale a group). From then on its type is that of the bytes in the file, u8[.., K * bits / 8], and
- * the op decode gives the numbers where they are used: an operand prologue.
+ * Stored encodings of weights. A weight has its logical type and dims up to pass_cast, and beside
+ * it the attributes `encoding` (a row of encodings.def), `group` and `scales` (the weight that
+ * holds one scale a group). From then on its type is that of the bytes in the file,
+ * u8[.., K * bits / 8], and the op decode gives the numbers where they are used: an operand
+ * prologue.
  */
 #ifndef SINTER_ENCODING_H
 #define SINTER_ENCODING_H

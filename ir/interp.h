@@ -20,8 +20,8 @@ enum interp_mode { INTERP_EXACT, INTERP_ROUNDED };
 struct interp;
 struct interp *interp_create(struct module *module, enum interp_mode mode);
 void interp_bind(struct interp *interp, const struct value *leaf, const double *data);
-/* The logical numbers of a weight with an encoding, from the bytes of its file. Its scales are bound
- * before (ir/encoding.h). */
+/* The logical numbers of a weight with an encoding, from the bytes of its file. Its scales are
+ * bound before (ir/encoding.h). */
 void interp_bind_codes(struct interp *interp, const struct node *weight,
                        const unsigned char *codes);
 void interp_function(struct interp *interp, const struct function *function);

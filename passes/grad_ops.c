@@ -18,18 +18,16 @@ NOTHING(const)
 NOTHING(iota)
 NOTHING(positions)
 NOTHING(decode)
+NOTHING(mark) /* flags */
 
+/* What goes into a state is read by a later call, which no gradient of this one can follow. */
 #define REFUSED(op)                                                                   \
     void gradient_##op(struct gradient *g, const struct node *node, struct value *dy) \
     {                                                                                 \
         (void)g, (void)dy;                                                            \
         fatal_at(node->location, GRAD_MISSING, #op);                                  \
     }
-REFUSED(conv2d_input)
-REFUSED(conv2d_filter)
 REFUSED(update)
-REFUSED(mark)
-REFUSED(sort)
 
 /* --- index maps --- */
 
@@ -250,7 +248,71 @@ void gradient_conv2d(struct gradient *g, const struct node *node, struct value *
     conv_gradient(g, node, dy, OP_conv2d_filter, 1);
 }
 
-/* --- running sums --- */
+/* The attributes of conv2d among those of its gradients. */
+static struct attributes without_dims(struct gradient *g, const struct attributes *attributes)
+{
+    struct attributes copy = attributes_copy(g->b.module->arena, attributes);
+    attributes_remove(&copy, ATTRIBUTE_dims);
+    return copy;
+}
+
+/* One of the three products of a convolution: x with w, w with dy, or x with dy. */
+static struct value *conv_product(struct gradient *g, const struct node *node, enum op op,
+                                  struct value *a, struct value *b, const struct type *result)
+{
+    struct attributes attributes = node->attributes;
+    struct value *operands[] = {a, b};
+    if (result)
+        attributes_set_list(g->b.module->arena, &attributes, ATTRIBUTE_dims, result->dims, 4);
+    else
+        attributes = without_dims(g, &attributes);
+    return &build_node(&g->b, op, operands, 2, attributes, NULL)->results[0];
+}
+
+/* y[n, h, w, i] = conv2d_input(w, dy): linear in both, and conv2d is its adjoint in dy. */
+void gradient_conv2d_input(struct gradient *g, const struct node *node, struct value *dy)
+{
+    struct value *w = node->operands[0], *inner = node->operands[1];
+    if (gradient_wanted(g, node, 0))
+        gradient_add(g, node, 0, conv_product(g, node, OP_conv2d_filter, dy, inner, &w->type));
+    if (gradient_wanted(g, node, 1))
+        gradient_add(g, node, 1, conv_product(g, node, OP_conv2d, dy, w, NULL));
+}
+
+/* y[o, kh, kw, i] = conv2d_filter(x, dy): likewise. */
+void gradient_conv2d_filter(struct gradient *g, const struct node *node, struct value *dy)
+{
+    struct value *x = node->operands[0], *inner = node->operands[1];
+    if (gradient_wanted(g, node, 0))
+        gradient_add(g, node, 0, conv_product(g, node, OP_conv2d_input, dy, inner, &x->type));
+    if (gradient_wanted(g, node, 1))
+        gradient_add(g, node, 1, conv_product(g, node, OP_conv2d, x, dy, NULL));
+}
+
+/* --- along an axis --- */
+
+/* The element that sorting put at a place gets that place's gradient. The axis goes last, so that
+ * rows are rows of a table. */
+void gradient_sort(struct gradient *g, const struct node *node, struct value *dy)
+{
+    const struct type *type = operand_type(node, 0);
+    int last = type->rank - 1, axis = (int)node_int(node, axis);
+    int64_t perm[MAX_RANK], extent = type->dims[axis];
+    for (int i = 0; i < type->rank; i++)
+        perm[i] = i == axis ? last : i == last ? axis : i;
+    struct value *indices = build_transpose(&g->b, (struct value *)&node->results[1], perm);
+    struct value *rows = build_transpose(&g->b, dy, perm);
+    const struct type moved = rows->type;
+    const int64_t table[2] = {extent ? type_elements(type) / extent : 0, extent};
+    const int64_t count = type_elements(type);
+    struct value *ids = build_reshape(&g->b, indices, 2, table);
+    struct value *first = build_iota(&g->b, DTYPE_i32, 2, table, 0);
+    first = build_binary(&g->b, OP_mul, first, build_constant(&g->b, DTYPE_i32, (double)extent));
+    ids = build_reshape(&g->b, build_binary(&g->b, OP_add, ids, first), 1, &count);
+    struct value *dx = scatter(g, ids, build_reshape(&g->b, rows, 1, &count), 1, &count);
+    dx = build_reshape(&g->b, dx, moved.rank, moved.dims);
+    gradient_add(g, node, 0, build_transpose(&g->b, dx, perm));
+}
 
 /* dx[i] is the sum of dy from i on (after i, if exclusive): the total less what comes before. */
 void gradient_cumsum(struct gradient *g, const struct node *node, struct value *dy)

@@ -133,8 +133,8 @@ static void lay_out_function(struct module *module, struct function *function)
  * Requires: no kernels.
  * Preserves: every value, bit for bit.
  * Breaks: nothing. Afterwards operands of structured ops are contiguous (leaves, computed values,
- *   reshapes of them; the second operand of matmul also a packed weight, and a cast of either), and each binding
- *   has a computed value of its own.
+ *   reshapes of them; the second operand of matmul also a packed weight, and a cast of either),
+ *   and each binding has a computed value of its own.
  */
 void pass_layout(struct module *module)
 {

@@ -22,9 +22,10 @@
  * Task `fit`:
  *   fit      the model's inputs (labels included), learning_rate f32[], momentum f32[]; output
  *            loss f32[]. Where numbers are drawn (dropout) also random.seed i32[2] (low and high
- *            half) and random.step i32[] (steps before this one). Parameters, moments and running statistics are states. Where there are
- *            gradients, output finite bool[]: false if the loss or the norm of the gradient is not
- *            finite, and then no state has changed. A program may lack it.
+ *            half) and random.step i32[] (steps before this one). Parameters, moments and running
+ *            statistics are states. Where there are gradients, output finite bool[]: false if the
+ *            loss or the norm of the gradient is not finite, and then no state has changed. A
+ *            program may lack it.
  */
 #ifndef SINTER_ROLES_H
 #define SINTER_ROLES_H

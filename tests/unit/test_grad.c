@@ -294,6 +294,44 @@ static void convolutions(void **state)
     }
 }
 
+/* The gradients of a convolution have gradients themselves. */
+static void convolution_gradients(void **state)
+{
+    for (int form = 0; form < 12; form++) {
+        struct attributes at = {0};
+        end(state);
+        begin(state);
+        bool filter = form >= 6;
+        int64_t groups = form % 2 + 1, sv = 1 + form / 2 % 3, sh = 1 + form % 3;
+        int64_t x[] = {2, 5, 6, 2 * groups}, w[] = {3 * groups, 3, 2, 2};
+        int64_t dy[] = {2, (5 + 1 - 3) / sv + 1, (6 + form % 2 + 2 - 2) / sh + 1, 3 * groups};
+        attributes_set_list(arena, &at, ATTRIBUTE_stride, (int64_t[]){sv, sh}, 2);
+        attributes_set_list(arena, &at, ATTRIBUTE_pad, (int64_t[]){1, 0, form % 2, 2}, 4);
+        attributes_set_int(arena, &at, ATTRIBUTE_groups, groups);
+        attributes_set_list(arena, &at, ATTRIBUTE_dims, filter ? w : x, 4);
+        struct value *operands[] = {weight("a", 4, filter ? x : w), weight("dy", 4, dy)};
+        enum op op = filter ? OP_conv2d_filter : OP_conv2d_input;
+        double error = check(&build_node(&b, op, operands, 2, at, NULL)->results[0]);
+        if (!(error < 1e-6))
+            fail_msg("%s, form %d: error %g", op_info(op)->name, form, error);
+    }
+}
+
+static void sorts(void **state)
+{
+    for (int form = 0; form < 6; form++) {
+        struct attributes at = {0};
+        end(state);
+        begin(state);
+        attributes_set_int(arena, &at, ATTRIBUTE_axis, form / 2);
+        attributes_set_int(arena, &at, ATTRIBUTE_descending, form % 2);
+        struct value *x = weight("x", 3, (int64_t[]){4, 3, 5});
+        double error = check(&build_node(&b, OP_sort, &x, 1, at, NULL)->results[0]);
+        if (!(error < 1e-6))
+            fail_msg("sort, form %d: error %g", form, error);
+    }
+}
+
 static void attentions(void **state)
 {
     for (int form = 0; form < 12; form++) {
@@ -387,14 +425,39 @@ static void a_wrong_gradient_is_caught(void **state)
     assert_true(gradient_error() > 1e-5);
 }
 
+static void assert_refused(struct value *y, const char *message)
+{
+    lose(y);
+    assert_int_equal(exit_code_of_grad(), EXIT_MODEL);
+    if (!strstr(diag_last_message(), message))
+        fail_msg("'%s', not '%s'", diag_last_message(), message);
+}
+
+/* Rows that go to a cache, and attention that reads one. */
+static void what_states_keep_is_refused(void)
+{
+    const int64_t cache[] = {2, 6, 1, 4}, rows[] = {2, 3, 1, 4}, batch[] = {2};
+    struct attributes at = {0};
+    struct value *pos = build_param(&b, "pos", type_make(DTYPE_i32, 1, batch));
+    struct value *state =
+        build_state(&b, "cache", type_make(DTYPE_f32, 4, cache), (struct attributes){0});
+    struct value *x = weight("x", 4, rows);
+    struct value *update[] = {state, x, pos, pos}, *attention[] = {x, state, state, pos};
+    assert_refused(&build_node(&b, OP_update, update, 4, at, NULL)->results[0],
+                   "no gradient of update");
+    function->bindings.count = 0;
+    attributes_set_int(arena, &at, ATTRIBUTE_cached, 1);
+    attributes_set_int(arena, &at, ATTRIBUTE_causal, 1);
+    assert_refused(&build_node(&b, OP_attention, attention, 4, at, NULL)->results[0],
+                   "no gradient of attention over a cache");
+}
+
 static void what_cannot_be_trained_is_refused(void **state)
 {
     assert_int_equal(exit_code_of_grad(), EXIT_MODEL); /* no loss */
-    struct attributes at = {0};
-    struct value *x = weight("x", 1, (int64_t[]){4});
-    lose(&build_node(&b, OP_sort, &x, 1, at, NULL)->results[0]);
-    assert_int_equal(exit_code_of_grad(), EXIT_MODEL);
-    assert_non_null(strstr(diag_last_message(), "sort"));
+    end(state);
+    begin(state);
+    what_states_keep_is_refused();
     end(state);
     begin(state);
     build_output(&b, "loss", weight("x", 1, (int64_t[]){4}));
@@ -499,6 +562,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(gathers, begin, end),
         cmocka_unit_test_setup_teardown(products, begin, end),
         cmocka_unit_test_setup_teardown(convolutions, begin, end),
+        cmocka_unit_test_setup_teardown(convolution_gradients, begin, end),
+        cmocka_unit_test_setup_teardown(sorts, begin, end),
         cmocka_unit_test_setup_teardown(attentions, begin, end),
         cmocka_unit_test_setup_teardown(running_sums, begin, end),
         cmocka_unit_test_setup_teardown(random_graphs, begin, end),
