@@ -37,6 +37,12 @@ static enum attention_form find_form(const struct node *node)
     return same && q == DTYPE_f16 ? ATTENTION_F16 : ATTENTION_F32;
 }
 
+int64_t attention_keys(const struct node *node)
+{
+    int64_t size = node->operands[0]->type.dims[3];
+    return find_form(node) == ATTENTION_F32 ? (size <= 128 ? 32 : 16) : size <= 96 ? 64 : 32;
+}
+
 static void find_extents(struct attention_layout *a)
 {
     const struct type *q = &a->node->operands[0]->type, *k = &a->node->operands[1]->type;

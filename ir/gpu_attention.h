@@ -5,10 +5,10 @@
  * `attention`: a block is one batch row, one query head and `rows` queries. Each of its warps_m
  * warps owns rows / warps_m of them for all keys, which pass through `stages` buffers in blocks
  * of `keys`, counted from slot 0. Attributes: tiles = batch * heads * query tiles, threads,
- * rows, keys, warps_m, stages. Tiles that do well on sm_80 (rows x keys / stages / warps, no
- * spills unless said): head size 64: 128x64/2/4, 128x64/2/8; 80 and 96: 128x64/2/8; 128:
- * 128x64/2/8, 128x32/2/4; 160: 128x32/2/8; 256: 128x32/2/8. On few queries: rows 64 by 4 warps,
- * 32 by 2 and 16 by 1. In f32: 64x32/2/4, at head size 256 64x16/2/4.
+ * rows, keys (attention_keys), warps_m, stages. Without spills on sm_80 and sm_90a are, as rows /
+ * warps, 128/8, 64/4, 32/2 and 16/1 at every head size (2 stages or more), 128/4 and 64/2 up to
+ * 128 but for 96. A warp with 32 rows reads half as much shared memory for each product: the
+ * choice for long chunks.
  *
  * `split_attention`: one query a batch row; a block is one batch row, one key head with its
  * query heads (at most 8 of them in f32) and one of `split` parts of the keys, whose warps_n
@@ -63,6 +63,10 @@ struct attention_layout {
     int64_t stage_bytes, queries_at, weights_at, weights_pitch, shared_bytes;
     int64_t result_pitch; /* bytes of a row of results on their way out */
 };
+
+/* The block of keys of all `attention` kernels of this head size and type, so that chunks of any
+ * length sum in the same order: 64 up to a head size of 96, else 32; in f32 32 up to 128, else 16. */
+int64_t attention_keys(const struct node *node);
 
 /* False if the attributes do not fit together. The kernel's skeleton is attention or
  * split_attention. */

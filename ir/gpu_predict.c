@@ -149,23 +149,23 @@ static bool attention_work(const struct gpu *gpu, const struct function *functio
     struct attention_layout a;
     if (!attention_layout(function, kernel, &a))
         return false;
-    bool half = a.form != ATTENTION_F32;
-    double rows = kernel->skeleton == SKELETON_attention ? (double)a.rows
-                  : half                                 ? 16
-                                                         : (double)a.part_heads;
-    double parts = kernel->skeleton == SKELETON_attention ? 1 : (double)a.split;
+    bool half = a.form != ATTENTION_F32, whole = kernel->skeleton == SKELETON_attention;
+    double rows = whole ? (double)a.rows : half ? 16 : (double)a.part_heads;
+    double parts = whole ? 1 : (double)a.split;
     double slots = ceil_divide((double)a.slots, (double)a.keys) * (double)a.keys;
+    double width = dtype_bits(a.node->operands[1]->type.dtype) / 8;
     bool triangle = node_int(a.node, causal) && !node_int(a.node, cached);
     out->family = half ? FAMILY_mma_bf16 : FAMILY_ffma;
     out->rate = half ? gpu->attention_tflops : 0;
     out->blocks = (double)a.tiles;
     out->operations = out->blocks * 4 * rows * slots / parts * (double)a.depth *
                       (triangle ? 0.5 : 1);
-    double keys = out->blocks * slots / parts * 2 * (double)(a.size * a.element);
-    out->l2 = keys * (triangle ? 0.5 : 1) + out->blocks * rows * (double)(a.size * a.element);
-    out->shared = keys * 2;
-    out->in_flight = (double)at_least((double)((a.stages - 1) * a.stage_bytes),
-                                      (double)(a.threads * 64));
+    double keys = out->blocks * slots / parts * 2 * (double)a.size * width * (triangle ? 0.5 : 1);
+    out->l2 = keys + out->blocks * rows * (double)a.size * width;
+    out->shared = keys * (whole ? 1 + (double)a.warps_m : half ? 2 : 0);
+    out->in_flight = whole || half
+                         ? (double)((a.stages - 1) * a.stage_bytes)
+                         : (double)(a.threads * a.ahead * a.lane_chunks) * 16 * width;
     out->phases = a.split > 1 ? 4 : 3;
     return true;
 }

@@ -147,24 +147,6 @@ static void list_skinny(const struct tile_subject *s, struct tile_list *list)
 
 /* --- attention --- */
 
-static const struct {
-    short size, rows, keys, stages, warps;
-} whole[] = {
-    {64, 128, 64, 2, 4},  {64, 128, 64, 2, 8},  {96, 128, 64, 2, 8}, {128, 128, 64, 2, 8},
-    {128, 128, 32, 2, 4}, {256, 128, 32, 2, 8}, {256, 64, 64, 2, 4}, {256, 64, 32, 2, 4},
-    {256, 32, 32, 2, 2},  {256, 16, 32, 2, 1},  {256, 64, 16, 2, 4}, {256, 16, 16, 2, 1},
-};
-
-static void list_attention(struct tile_list *list)
-{
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-        struct tile_candidate c = {.rows = whole[i].rows, .keys = whole[i].keys,
-                                   .stages = whole[i].stages, .warps_m = whole[i].warps};
-        c.threads = GPU_WARP * c.warps_m;
-        add(list, c);
-    }
-}
-
 static const struct node *find_node(const struct tile_subject *s, enum op op)
 {
     for (size_t i = 0; i < s->function->nodes.count; i++)
@@ -172,6 +154,27 @@ static const struct node *find_node(const struct tile_subject *s, enum op op)
             s->function->nodes.items[i]->op == op)
             return s->function->nodes.items[i];
     return NULL;
+}
+
+static const struct {
+    short rows, stages, warps;
+} whole[] = {
+    {128, 2, 4}, {128, 2, 8}, {64, 2, 2}, {64, 2, 4}, {64, 3, 4},
+    {32, 2, 2},  {32, 3, 2},  {16, 2, 1}, {16, 3, 1}, {16, 4, 1},
+};
+
+/* Blocks of keys are no choice: all chunks of a prompt sum in the same order. */
+static void list_attention(const struct tile_subject *s, struct tile_list *list)
+{
+    const struct node *node = find_node(s, OP_attention);
+    for (size_t i = 0; node && i < sizeof whole / sizeof *whole; i++) {
+        struct tile_candidate c = {.rows = whole[i].rows,
+                                   .keys = attention_keys(node),
+                                   .stages = whole[i].stages,
+                                   .warps_m = whole[i].warps};
+        c.threads = GPU_WARP * c.warps_m;
+        add(list, c);
+    }
 }
 
 /* At most as many parts as there are blocks of keys. */
@@ -305,7 +308,7 @@ void tile_list_kernel(const struct tile_subject *s, struct tile_list *out)
     case SKELETON_conv2d: list_tiles(s, out); break;
     case SKELETON_gemv: list_gemv(s, out); break;
     case SKELETON_skinny: list_skinny(s, out); break;
-    case SKELETON_attention: list_attention(out); break;
+    case SKELETON_attention: list_attention(s, out); break;
     case SKELETON_split_attention: list_split_attention(s, out); break;
     case SKELETON_rows: list_rows(s, out); break;
     case SKELETON_sort:

@@ -3,7 +3,9 @@
  * line (head sizes 8 to 256), masks, rings, positions, bias, shared key heads, ragged edges; and
  * that the sums of a position do not depend on the chunk that it is computed in.
  */
-#include "ir/gpu_attention.h"
+#include "ir/base/str.h"
+#include "ir/target.h"
+#include "passes/passes.h"
 #include "tests/attention_cases.h"
 
 #include <math.h>
@@ -235,7 +237,38 @@ static void chunks(void **state)
         }
 }
 
-/* --- the test itself, and facts --- */
+/* What the passes choose for the chunks of one prompt: tiles of their own, one block of keys. */
+static void one_block_of_keys(void **state)
+{
+    (void)state;
+    static const int sizes[] = {8, 64, 80, 128, 256};
+    const struct target *target = target_find("a100");
+    struct arena *arena = arena_create();
+    struct str out = str_create(arena);
+    str_printf(&out, "ir 1\nmodule m stage=clean\n");
+    for (int i = 0; i < COUNT(sizes); i++)
+        for (int chunk = 16; chunk <= 256; chunk *= 4)
+            str_printf(&out,
+                       "func f%d_%d\n  param %%q : bf16[1,%d,8,%d]\n  param %%k : "
+                       "bf16[1,2048,2,%d]\n  param %%pos : i32[1]\n  %%o = attention %%q, %%k, "
+                       "%%k, %%pos {causal cached} : bf16[1,%d,8,%d]\n  return %%o as o\nend\n",
+                       sizes[i], chunk, chunk, sizes[i], sizes[i], chunk, sizes[i]);
+    struct module *module = ir_parse(arena, diag_add_source("m.ir", out.text, out.length));
+    pass_layout(module);
+    pass_fuse(module, target);
+    pass_schedule(module);
+    pass_tile(module, target);
+    for (size_t i = 0; i < module->functions.count; i++) {
+        const struct kernel *kernel = module->functions.items[i]->kernels.items[0];
+        const struct kernel *first = module->functions.items[i / 3 * 3]->kernels.items[0];
+        assert_int_equal(kernel->skeleton, SKELETON_attention);
+        assert_int_equal(attributes_int(&kernel->attributes, ATTRIBUTE_keys),
+                         attributes_int(&first->attributes, ATTRIBUTE_keys));
+    }
+    arena_destroy(arena);
+}
+
+/* --- the test itself --- */
 
 /* A reference that sees one key more shows. */
 static void planted(void **state)
@@ -256,7 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_tensor_cores), cmocka_unit_test(narrow_lines),
         cmocka_unit_test(in_f32),          cmocka_unit_test(every_tile),
-        cmocka_unit_test(chunks),          cmocka_unit_test(planted),
+        cmocka_unit_test(chunks),          cmocka_unit_test(one_block_of_keys),
+        cmocka_unit_test(planted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
