@@ -65,7 +65,8 @@ struct attention_layout {
 };
 
 /* The block of keys of all `attention` kernels of this head size and type, so that chunks of any
- * length sum in the same order: 64 up to a head size of 96, else 32; in f32 32 up to 128, else 16. */
+ * length sum in the same order: 64 up to a head size of 96, else 32; f32: 32 up to 128, else 16.
+ */
 int64_t attention_keys(const struct node *node);
 
 /* False if the attributes do not fit together. The kernel's skeleton is attention or
