@@ -133,14 +133,17 @@ static void emit_split(struct generator *g, struct gpu_product *p)
     const struct gpu_tile *t = &p->tile;
     struct writer *w = scope_writer(g);
     long long size = (long long)(t->rows * t->cols * t->products);
-    long long sums = size / t->threads;
+    long long sums = size / t->threads, some = 32; /* that are collected at a time */
+    while (sums % some != 0)
+        some /= 2;
     cuda_of(g)->workspace = cuda_of(g)->counters = true;
     writer_line(w, "publish_sums(workspace + (rt_i64)block_index() * %lld + thread * 4, sums, "
                    "%lld, %d);", size, sums, t->threads);
     writer_line(w, "if (!publish_last(counters + number, %d))", t->split);
     writer_line(w, "    return;");
-    writer_line(w, "collect_sums(sums, workspace + (rt_i64)number * %lld + thread * 4, %lld, %d, "
-                   "%d, %lld);", size * t->split, sums, t->threads, t->split, size);
+    writer_line(w, "collect_sums(sums, workspace + (rt_i64)number * %lld + thread * 4, %lld, "
+                   "%lld, %d, %d, %lld);", size * t->split, sums, some, t->threads, t->split,
+                size);
 }
 
 /* --- all of it --- */

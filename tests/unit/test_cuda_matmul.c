@@ -4,7 +4,10 @@
  * with joined columns, and rows stored into states. Several kernels stand in one module, so that
  * the device library is compiled once for all of them.
  */
+#include "backends/cuda/emit.h"
+#include "compiler/toolchain/nvrtc.h"
 #include "ir/gpu_matmul.h"
+#include "passes/passes.h"
 #include "tests/emulated.h"
 
 #include <setjmp.h>
@@ -381,6 +384,73 @@ static void test_facts(void **state)
     arena_destroy(arena);
 }
 
+/* --- device code --- */
+
+/* All kernels of a text through NVRTC: no spills, the tensor-core instructions that the facts
+ * promise, and not many more registers than they say. */
+static void lint(const struct nvrtc *nvrtc, const char *architecture, struct str *text)
+{
+    struct arena *arena = arena_create();
+    struct module *module = ir_parse(arena, diag_add_source("tiles.ir", text->text, text->length));
+    const struct target *target = target_find(architecture);
+    derive(module, NULL);
+    pass_plan(module);
+    module->stage = "plan";
+    struct cuda_emit_result e =
+        backend_cuda_emit(module, &(struct cuda_emit_options){.target = target});
+    size_t count = (size_t)e.kernel_count;
+    struct device_source *sources = arena_array(arena, struct device_source, count);
+    struct device_code *codes = arena_array(arena, struct device_code, count);
+    for (size_t i = 0; i < count; i++) {
+        sources[i].name = e.kernels[i].name;
+        sources[i].text = cuda_kernel_source(arena, &e, (int)i, &sources[i].length);
+    }
+    struct device_options how = {.architecture = architecture, .no_cache = true, .threads = 2};
+    nvrtc_compile(arena, nvrtc, sources, count, &how, codes);
+    for (size_t f = 0; f < module->functions.count; f++) {
+        struct function *function = module->functions.items[f];
+        const struct device_code *code = &codes[e.steps[f][0].kernel];
+        struct gpu_facts facts;
+        assert_true(gpu_matmul_facts(function, function->kernels.items[0], &facts));
+        struct cubin_limits limits = {.registers = facts.registers + 16,
+                                      .shared = 227 * 1024,
+                                      .dynamic = facts.shared_bytes,
+                                      .mma_count = facts.mma_count};
+        const char *why = cubin_lint(&code->facts, &limits);
+        if (why)
+            fail_msg("%s for %s: %s; %d registers, %d expected", function->name, architecture,
+                     why, code->facts.registers, facts.registers);
+    }
+    arena_destroy(arena);
+}
+
+/* Large products, so that nothing is simplified away; every third tile, all in the full suite. */
+static void test_device_code(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    struct str text = str_create(arena);
+    struct nvrtc nvrtc;
+    const char *places, *reason;
+    int count = 0;
+    put_header(&text);
+    for (int i = 0; i < TILES; i++) {
+        struct product p = {.tile = &tiles[i], .m = 2048, .n = 4096, .k = 4096, .dtype = "bf16",
+                            .result = "bf16", .left = "bf16", .right = "bf16", .transb = true,
+                            .band = 8, .vector = 8, .split = i % 4 == 3 ? 2 : 1};
+        if (is_full() || i % 3 == 0)
+            put_product(arena, &text, count++, &p);
+    }
+    if (nvrtc_look(arena, getenv("SINTER_CUDA"), &nvrtc, &places) &&
+        nvrtc_version(arena, &nvrtc, &reason)) {
+        lint(&nvrtc, "sm_80", &text);
+        lint(&nvrtc, "sm_90a", &text);
+    } else {
+        printf("SKIPPED %d tiles through NVRTC\n", 2 * count);
+    }
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_other_types), cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_conversions), cmocka_unit_test(test_split),
         cmocka_unit_test(test_partners),    cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_device_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

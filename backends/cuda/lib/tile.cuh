@@ -237,18 +237,16 @@ DEVICE void collect_part(float *c, const g_f32 *from, int count, int threads)
     }
 }
 
-/* c = the sums of `parts`, in order of the parts, `size` elements apart; COLLECTED at a time, as
- * registers allow. */
-DEVICE void collect_sums(float *c, const g_f32 *from, int count, int threads, int parts,
+/* c = the sums of `parts`, in order of the parts, `size` elements apart; `some` at a time, which
+ * divides count, as registers allow. */
+DEVICE void collect_sums(float *c, const g_f32 *from, int count, int some, int threads, int parts,
                          rt_i64 size)
 {
-    enum { COLLECTED = 32 };
     UNROLL
-    for (int i = 0; i < count; i += COLLECTED) {
-        const int some = count - i < COLLECTED ? count - i : COLLECTED;
-        UNROLL
-        for (int k = 0; k < some; k++)
-            c[i + k] = 0;
+    for (int i = 0; i < count; i++)
+        c[i] = 0;
+    UNROLL
+    for (int i = 0; i < count; i += some) {
         NO_UNROLL
         for (int part = 0; part < parts; part++)
             collect_part(c + i, from + part * size + (rt_i64)i * threads, some, threads);
