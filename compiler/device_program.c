@@ -163,6 +163,7 @@ struct device_program device_compile(struct job *job, const char *path, unsigned
         .options = {.architecture = job->pipeline.target->gpu->architecture,
                     .ptx = ptx,
                     .threads = threads,
+                    .told = progress_count,
                     .path = path},
         .known = map_create(job->arena),
     };

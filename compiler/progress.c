@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t ended;
     bool running, watched, all;
+    atomic_size_t done, total;
 } step = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 static double elapsed(void)
@@ -22,6 +24,15 @@ static double elapsed(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)(now.tv_sec - step.begin.tv_sec) +
            1e-9 * (double)(now.tv_nsec - step.begin.tv_nsec);
+}
+
+static void show(void)
+{
+    size_t done = atomic_load(&step.done), total = atomic_load(&step.total);
+    if (total > 0)
+        fprintf(stderr, "\r%s... %zu of %zu, %.0f s", step.what, done, total, elapsed());
+    else
+        fprintf(stderr, "\r%s... %.0f s", step.what, elapsed());
 }
 
 static void *watch(void *unused)
@@ -34,7 +45,7 @@ static void *watch(void *unused)
         clock_gettime(CLOCK_REALTIME, &next);
         next.tv_sec++;
         if (pthread_cond_timedwait(&step.ended, &step.lock, &next) == ETIMEDOUT && terminal)
-            fprintf(stderr, "\r%s... %.0f s", step.what, elapsed());
+            show();
     }
     pthread_mutex_unlock(&step.lock);
     return NULL;
@@ -45,10 +56,17 @@ void progress_report_all(bool all)
     step.all = all;
 }
 
+void progress_count(size_t done, size_t total)
+{
+    atomic_store(&step.done, done);
+    atomic_store(&step.total, total);
+}
+
 void progress_begin(const char *what)
 {
     step.what = what;
     step.running = true;
+    progress_count(0, 0);
     clock_gettime(CLOCK_MONOTONIC, &step.begin);
     step.watched = pthread_create(&step.watcher, NULL, watch, NULL) == 0;
 }

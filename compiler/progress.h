@@ -7,6 +7,7 @@
 #define SINTER_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Also prints what every step took (--time). */
 void progress_report_all(bool all);
@@ -14,5 +15,8 @@ void progress_report_all(bool all);
 /* `what` is kept, not copied. Steps do not nest. */
 void progress_begin(const char *what);
 void progress_end(void);
+
+/* Of the step that runs: so many parts of it are done. */
+void progress_count(size_t done, size_t total);
 
 #endif

@@ -16,6 +16,7 @@ enum {
     INFO_CUDA_VERSION = 0x37, /* 130 is 13.0 */
     INSTRUCTION_BYTES = 16,
     GUARD_NEVER = 0xf,
+    SECTIONS_MOST = 1024, /* bounds the time that a hostile file takes */
 };
 
 struct file {
@@ -71,6 +72,7 @@ static bool open_file(struct file *file, const void *bytes, size_t length)
            && file->head.e_ident[EI_CLASS] == ELFCLASS64
            && file->head.e_machine == MACHINE_CUDA
            && file->head.e_shentsize == sizeof(Elf64_Shdr)
+           && file->head.e_shnum <= SECTIONS_MOST
            && section_at(file, file->head.e_shstrndx, &file->names);
 }
 

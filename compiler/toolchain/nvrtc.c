@@ -40,6 +40,7 @@ struct compilation {
     struct nvrtc_work work;
     struct worker workers[NVRTC_WORKERS];
     unsigned worker_count;
+    size_t done;
 };
 
 /* --- switches and the cache --- */
@@ -220,6 +221,9 @@ static bool finish_result(struct compilation *c, struct worker *worker)
     if (!take_result(c, head.index, bytes, length))
         fail_kernel(c, head.index, "the cubin cannot be read\n");
     cache_put(&c->cache, &c->keys[head.index], bytes, length);
+    c->done++;
+    if (c->options->told)
+        c->options->told(c->done, c->work.count);
     return true;
 }
 

@@ -57,6 +57,7 @@ struct device_options {
     bool ptx;                 /* give PTX too */
     bool no_cache;
     unsigned threads; /* worker processes at most */
+    void (*told)(size_t done, size_t total); /* called as kernels are done; may be NULL */
     const char *path; /* of the program: a source that is refused is kept as PATH.failed.cu */
 };
 
