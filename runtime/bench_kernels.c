@@ -17,7 +17,7 @@ enum { LEAST_LAUNCHES = 20 };
 struct kernel_time {
     const char *function, *name, *symbol;
     rt_u32 uses; /* in the function */
-    double microseconds, flops, bytes;
+    double microseconds, predicted, flops, bytes;
 };
 
 static bool same_code(const struct rt_program *program, const struct rt_step *a,
@@ -30,8 +30,11 @@ static bool same_code(const struct rt_program *program, const struct rt_step *a,
 static void print_text(const struct kernel_time *k)
 {
     double gbs = 1e-3 * k->bytes / k->microseconds;
-    printf("%-12s %-34s %4u %10.2f us %9.1f GFLOP/s %8.1f GB/s\n", k->function, k->name, k->uses,
+    printf("%-12s %-34s %4u %10.2f us %9.1f GFLOP/s %8.1f GB/s", k->function, k->name, k->uses,
            k->microseconds, 1e-3 * k->flops / k->microseconds, gbs);
+    if (k->predicted > 0)
+        printf(" predicted %.2f us", k->predicted);
+    printf("\n");
 }
 
 static void print_json(struct rt_json_writer *json, const struct kernel_time *k)
@@ -42,6 +45,8 @@ static void print_json(struct rt_json_writer *json, const struct kernel_time *k)
     rt_json_write_text(json, "name", k->name);
     rt_json_write_unsigned(json, "uses", k->uses);
     rt_json_write_double(json, "us", k->microseconds);
+    if (k->predicted > 0)
+        rt_json_write_double(json, "predicted_us", k->predicted);
     rt_json_write_double(json, "flops", k->flops);
     rt_json_write_double(json, "bytes", k->bytes);
     rt_json_write_end(json);
@@ -74,6 +79,7 @@ static rt_status time_function(struct rt_session *session, rt_u32 number, rt_u32
         struct kernel_time k = {
             .function = function->name, .name = step->name, .uses = count,
             .symbol = program->gpu ? program->launches[step->launch].symbol : step->name,
+            .predicted = 1e-3 * step->predicted_ns,
             .flops = (double)step->flops, .bytes = (double)step->bytes};
         rt_status status = session->device->table->time_steps(
             session->device, number, steps, count, LEAST_LAUNCHES, &k.microseconds);

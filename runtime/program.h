@@ -58,6 +58,7 @@ struct rt_step {
     const char *name;                    /* for profiles: "layers.3.attention" */
     rt_u64 flops, bytes;
     rt_u32 launch; /* of a GPU: in rt_program.launches */
+    rt_u32 predicted_ns; /* of a GPU: by the compiler's model; 0 if it has none */
 };
 
 /* Device code as the driver loads it: a cubin, or PTX text with its NUL. */

@@ -106,12 +106,12 @@ static const struct rt_operand main_operands[] = {
     {RT_SPACE_ARENA, 0, TOY_STATE}, {RT_SPACE_CONSTANT, 0, 0},
 };
 static const struct rt_step main_steps[] = {
-    {combine, TOY_COUNT / 64, 0, 3, "combine", 512, 2048, 0},
-    {count, 1, 3, 2, "count", 1, 8, 1},
+    {combine, TOY_COUNT / 64, 0, 3, "combine", 512, 2048, 0, 0},
+    {count, 1, 3, 2, "count", 1, 8, 1, 0},
 };
 static const struct rt_operand space_operands[] = {
     {RT_SPACE_ARENA, 0, TOY_Y}, {RT_SPACE_WORKSPACE, 0, 0}, {RT_SPACE_COUNTERS, 0, 0}};
-static const struct rt_step space_steps[] = {{NULL, 1, 0, 3, "spaces", 1, 8, 2}};
+static const struct rt_step space_steps[] = {{NULL, 1, 0, 3, "spaces", 1, 8, 2, 0}};
 
 static const struct rt_function functions[] = {
     {.name = "main", .role = "predict", .steps = main_steps, .operands = main_operands,
