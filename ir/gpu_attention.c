@@ -250,10 +250,11 @@ bool gpu_split_attention_facts(const struct function *function, const struct ker
     struct attention_layout a;
     if (!attention_layout(function, kernel, &a))
         return false;
-    enum { REST = 96 };
+    enum { REST = 42, REST_WIDE = 64, REST_F32 = 96 };
     int64_t chunks = ceil_divide(a.depth, GPU_WARP * LANE_COLUMNS) * LANE_COLUMNS;
-    int64_t registers = a.form == ATTENTION_F32 ? 2 * a.part_heads * chunks + REST
-                                                : a.depth * 3 / 4 + a.warp_keys / 2 + 56;
+    int64_t rest = a.warp_keys > WARP_ROWS ? REST_WIDE : REST;
+    int64_t registers = a.form == ATTENTION_F32 ? 2 * a.part_heads * chunks + REST_F32
+                                                : a.depth * 3 / 4 + a.warp_keys / 2 + rest;
     *out = (struct gpu_facts){.shared_bytes = a.shared_bytes,
                               .registers = (int)registers,
                               .mma_count = product_count(&a)};
