@@ -177,8 +177,11 @@ static void emit_handover(struct generator *g)
                 threads);
     writer_line(w, "if (!publish_last(counters + block, %lld))", split);
     writer_line(w, "    return;");
-    writer_line(w, "collect_sums(sums, parts, %lld, %lld, %lld, %lld);", count, threads, split,
-                threads * count);
+    long long some = 32; /* that are collected at a time */
+    while (count % some != 0)
+        some /= 2;
+    writer_line(w, "collect_sums(sums, parts, %lld, %lld, %lld, %lld, %lld);", count, some, threads,
+                split, threads * count);
 }
 
 static void emit_body(struct generator *g)
