@@ -122,11 +122,26 @@ static bool rows_facts(const struct function *function, const struct kernel *ker
     return threads % rows == 0 && is_power_of_two(each);
 }
 
+/* A thread holds `vector` elements of what it reads and of what it stores. */
+static int loop_registers(const struct function *function, const struct kernel *kernel)
+{
+    int64_t words = 0, vector = attribute(kernel, ATTRIBUTE_vector, 1);
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *node = function->nodes.items[i];
+        for (int k = 0; node->kernel == kernel && k < node->operand_count; k++)
+            words += node->operands[k]->node->kernel != kernel;
+        for (int k = 0; node->kernel == kernel && k < op_info(node->op)->results; k++)
+            words += node->results[k].place.kind == PLACE_NONE;
+    }
+    int64_t registers = 24 + words * (vector + 2);
+    return registers < GPU_THREAD_REGISTERS ? (int)registers : GPU_THREAD_REGISTERS;
+}
+
 bool gpu_rows_facts(const struct function *function, const struct kernel *kernel,
                     struct gpu_facts *out)
 {
     int64_t threads = attribute(kernel, ATTRIBUTE_threads, 1);
-    *out = (struct gpu_facts){.registers = 40};
+    *out = (struct gpu_facts){.registers = loop_registers(function, kernel)};
     if (threads % GPU_WARP != 0 || threads > GPU_BLOCK_THREADS)
         return false;
     struct gpu_lines lines;

@@ -4,6 +4,9 @@
  * interpreter; and what emitted text must hold.
  */
 #include "backends/cuda/emit.h"
+#include "compiler/pipeline.h"
+#include "compiler/toolchain/nvrtc.h"
+#include "ir/gpu.h"
 #include "ir/gpu_rows.h"
 #include "tests/emulated.h"
 
@@ -327,13 +330,120 @@ static void sampling(void **state)
     emulated_expect(&report);
 }
 
+/* --- every elementwise op --- */
+
+/* One function with all ops of the table that take numbers of this type: on numbers from 1 on,
+ * of which products do not overflow. */
+static const char *every_op(struct arena *arena, const char *dtype)
+{
+    struct str out = str_create(arena), returns = str_create(arena);
+    bool whole = dtype[0] == 'i';
+    str_printf(&out, "ir 1\nmodule m stage=clean\nfunc f\n");
+    for (const char *name = "xy"; *name; name++)
+        str_printf(&out, "  param %%%c : %s[64]\n", *name, dtype);
+    str_printf(&out, "  %%e = const {value=1 dtype=%s} : %s[]\n", dtype, dtype);
+    str_printf(&out, "  %%h = const {value=100 dtype=%s} : %s[]\n", dtype, dtype);
+    for (const char *name = "xy"; *name; name++)
+        str_printf(&out,
+                   "  %%%c0 = abs %%%c : %s[64]\n  %%%c1 = mod %%%c0, %%h : %s[64]\n"
+                   "  %%%c2 = add %%%c1, %%e : %s[64]\n",
+                   *name, *name, dtype, *name, *name, dtype, *name, *name, dtype);
+    for (int op = 0; op < OP_COUNT; op++) {
+        const struct op_info *info = op_info((enum op)op);
+        bool function = info->kind == KIND_EW && strstr(info->expression, "m_") != NULL;
+        if (info->kind != KIND_EW || info->rule == RULE_LOGIC || info->rule == RULE_SELECT ||
+            info->rule == RULE_CAST || info->rule == RULE_DRAW ||
+            (whole && function && (info->operands_min == 1 || op == OP_pow)))
+            continue;
+        bool truth = info->rule == RULE_TEST || info->rule == RULE_CHECK;
+        str_printf(&out, "  %%o%d = %s %%x2%s : %s[64]\n", op, info->name,
+                   info->operands_min == 2 ? ", %y2" : "", truth ? "bool" : dtype);
+        str_printf(&returns, "  return %%o%d as o%d\n", op, op);
+    }
+    str_printf(&out, "%send\n", returns.text);
+    return out.text;
+}
+
+static void every_operation(void **state)
+{
+    (void)state;
+    static const char *const dtypes[] = {"f32", "bf16", "f64", "i32", "i64"};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        struct arena *arena = arena_create();
+        struct emulated_request request = {.skeleton = "loop", .brief = true};
+        struct emulated_report report = emulated_text(every_op(arena, dtypes[i]), &request);
+        emulated_expect(&report);
+        arena_destroy(arena);
+    }
+}
+
+/* --- device code --- */
+
+/* Compiles all kernels of the text for a GPU: nothing may spill. */
+static size_t compile_text(const struct nvrtc *nvrtc, const char *text, const char *gpu)
+{
+    struct arena *arena = arena_create();
+    const struct target *target = target_find(gpu);
+    struct module *module = ir_parse(arena, diag_add_source("test.ir", text, strlen(text)));
+    struct pipeline_options pipeline = {
+        .target = target, .verify = true, .compute = DTYPE_f32, .task = TASK_predict};
+    pipeline_run(module, &pipeline, NULL);
+    struct cuda_emit_options options = {.target = target};
+    struct cuda_emit_result emitted = backend_cuda_emit(module, &options);
+    size_t count = (size_t)emitted.kernel_count;
+    struct device_source *sources = arena_array(arena, struct device_source, count);
+    struct device_code *codes = arena_array(arena, struct device_code, count);
+    for (size_t i = 0; i < count; i++) {
+        sources[i].name = emitted.kernels[i].name;
+        sources[i].text = cuda_kernel_source(arena, &emitted, (int)i, &sources[i].length);
+    }
+    struct device_options how = {.architecture = target->gpu->architecture,
+                                 .no_cache = true, .threads = 2, .path = "/tmp/test_cuda_emit"};
+    nvrtc_compile(arena, nvrtc, sources, count, &how, codes);
+    for (size_t i = 0; i < count; i++) {
+        struct cubin_limits limits = {GPU_THREAD_REGISTERS, target->gpu->shared_block,
+                                      emitted.kernels[i].shared, emitted.kernels[i].mma_count};
+        const char *why = cubin_lint(&codes[i].facts, &limits);
+        if (why || strstr(codes[i].log, "warning"))
+            fail_msg("%s on %s: %s\n%s", sources[i].name, gpu, why ? why : "", codes[i].log);
+    }
+    arena_destroy(arena);
+    return count;
+}
+
+static void code(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {views, ragged, softmax, statistics, columns, groups,
+                                        long_row, lines, running, stores, sums_by_id};
+    static const char *const gpus[] = {"a100", "h100"};
+    struct arena *arena = arena_create();
+    const char *places, *reason;
+    struct nvrtc nvrtc;
+    size_t kernels = 0;
+    if (!nvrtc_look(arena, getenv("SINTER_TEST_NVRTC"), &nvrtc, &places) ||
+        !nvrtc_version(arena, &nvrtc, &reason)) {
+        printf("SKIPPED 1 device code: no NVRTC\n");
+        arena_destroy(arena);
+        return;
+    }
+    for (size_t g = 0; g < sizeof gpus / sizeof *gpus; g++) {
+        kernels += compile_text(&nvrtc, every_op(arena, "f32"), gpus[g]);
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+            kernels += compile_text(&nvrtc, texts[i], gpus[g]);
+    }
+    printf("%zu kernels compiled\n", kernels);
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops),   cmocka_unit_test(rows_of_threads),
         cmocka_unit_test(columns_of_threads), cmocka_unit_test(sorts),
         cmocka_unit_test(running_sums), cmocka_unit_test(effects),
-        cmocka_unit_test(sampling),
+        cmocka_unit_test(sampling),     cmocka_unit_test(every_operation),
+        cmocka_unit_test(code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
