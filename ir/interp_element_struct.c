@@ -237,8 +237,7 @@ double element_sort(struct demand *d, const struct node *node, int result, int64
         index[axis] = i;
         items[i] = (struct sort_item){demand_operand(d, node, 0, join_index(type, index)), i};
     }
-    sort_items(items, extent, node_int(node, descending));
-    struct sort_item found = items[wanted];
+    struct sort_item found = select_item(items, extent, wanted, node_int(node, descending));
     free(items);
     return result == 0 ? found.number : (double)found.index;
 }

@@ -43,6 +43,9 @@ struct sort_item {
     int64_t index;
 };
 void sort_items(struct sort_item *items, int64_t count, bool descending);
+/* What would stand at `wanted` after that; changes the order (quickselect, Hoare 1961). */
+struct sort_item select_item(struct sort_item *items, int64_t count, int64_t wanted,
+                             bool descending);
 
 /* Row-major strides of a type's dims; the number of elements. */
 int64_t row_major(const struct type *type, int64_t *out_strides);

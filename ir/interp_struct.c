@@ -144,6 +144,35 @@ void sort_items(struct sort_item *items, int64_t count, bool descending)
     qsort(items, (size_t)count, sizeof *items, descending ? compare_down : compare_up);
 }
 
+struct sort_item select_item(struct sort_item *items, int64_t count, int64_t wanted,
+                             bool descending)
+{
+    int (*compare)(const void *, const void *) = descending ? compare_down : compare_up;
+    int64_t low = 0, high = count - 1;
+    while (low < high) {
+        struct sort_item pivot = items[low + (high - low) / 2];
+        int64_t i = low, j = high;
+        while (i <= j) {
+            while (compare(&items[i], &pivot) < 0)
+                i++;
+            while (compare(&items[j], &pivot) > 0)
+                j--;
+            if (i > j)
+                break;
+            struct sort_item kept = items[i];
+            items[i++] = items[j];
+            items[j--] = kept;
+        }
+        if (wanted <= j)
+            high = j;
+        else if (wanted >= i)
+            low = i;
+        else
+            break;
+    }
+    return items[wanted];
+}
+
 /* The first element of row r along an axis, where rows are counted over the other axes. */
 static int64_t row_start(int64_t r, int64_t extent, int64_t stride)
 {
