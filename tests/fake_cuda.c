@@ -94,10 +94,10 @@ cuda_result cuModuleLoadData(cuda_module *module, const void *image)
 
 cuda_result cuModuleUnload(cuda_module module)
 {
-    ENTER("cuModuleUnload");
+    ENTER_TO_FREE("cuModuleUnload");
     free(module);
     state.objects--;
-    return CUDA_OK;
+    return order;
 }
 
 cuda_result cuModuleGetFunction(cuda_function *function, cuda_module module, const char *name)

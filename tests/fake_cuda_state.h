@@ -111,4 +111,10 @@ cuda_result ordered(const char *symbol);
             return fault(INVALID_CONTEXT, "%s: no context; ", symbol);       \
     } while (0)
 
+/* The same for what gives something back: that happens even where it reports a failure. */
+#define ENTER_TO_FREE(symbol)                                            \
+    cuda_result order = ordered(symbol);                                 \
+    if (state.current != &state.context || state.context.users == 0)     \
+        return fault(INVALID_CONTEXT, "%s: no context; ", symbol)
+
 #endif

@@ -66,8 +66,8 @@ cuda_result cuMemAlloc_v2(cuda_pointer *memory, size_t bytes)
 
 cuda_result cuMemFree_v2(cuda_pointer memory)
 {
-    ENTER("cuMemFree_v2");
-    return release(address(memory), true);
+    ENTER_TO_FREE("cuMemFree_v2");
+    return release(address(memory), true) ? INVALID_VALUE : order;
 }
 
 cuda_result cuMemAllocHost_v2(void **memory, size_t bytes)
@@ -78,8 +78,8 @@ cuda_result cuMemAllocHost_v2(void **memory, size_t bytes)
 
 cuda_result cuMemFreeHost(void *memory)
 {
-    ENTER("cuMemFreeHost");
-    return release(memory, false);
+    ENTER_TO_FREE("cuMemFreeHost");
+    return release(memory, false) ? INVALID_VALUE : order;
 }
 
 cuda_result cuMemGetInfo_v2(size_t *available, size_t *total)
@@ -271,10 +271,10 @@ cuda_result cuStreamCreate(cuda_stream *stream, unsigned flags)
 
 cuda_result cuStreamDestroy_v2(cuda_stream stream)
 {
-    ENTER("cuStreamDestroy_v2");
+    ENTER_TO_FREE("cuStreamDestroy_v2");
     drop_work(stream->work);
     free(stream);
-    return CUDA_OK;
+    return order;
 }
 
 cuda_result cuStreamSynchronize(cuda_stream stream)
@@ -298,10 +298,10 @@ cuda_result cuEventCreate(cuda_event *event, unsigned flags)
 
 cuda_result cuEventDestroy_v2(cuda_event event)
 {
-    ENTER("cuEventDestroy_v2");
+    ENTER_TO_FREE("cuEventDestroy_v2");
     free(event);
     state.objects--;
-    return CUDA_OK;
+    return order;
 }
 
 cuda_result cuEventRecord(cuda_event event, cuda_stream stream)
@@ -370,18 +370,18 @@ cuda_result cuGraphInstantiateWithFlags(cuda_executable *executable, cuda_graph 
 
 cuda_result cuGraphDestroy(cuda_graph graph)
 {
-    ENTER("cuGraphDestroy");
+    ENTER_TO_FREE("cuGraphDestroy");
     drop_work(graph->work);
     free(graph);
-    return CUDA_OK;
+    return order;
 }
 
 cuda_result cuGraphExecDestroy(cuda_executable executable)
 {
-    ENTER("cuGraphExecDestroy");
+    ENTER_TO_FREE("cuGraphExecDestroy");
     drop_work(executable->work);
     free(executable);
-    return CUDA_OK;
+    return order;
 }
 
 cuda_result cuGraphLaunch(cuda_executable executable, cuda_stream stream)
