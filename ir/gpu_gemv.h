@@ -26,7 +26,8 @@ enum {
 struct few_operands {
     struct product_layout layout;
     int64_t m, k, partners;
-    enum dtype stored; /* of all weights, in memory */
+    enum dtype stored; /* of all weights, in memory; `used` where they are decoded */
+    bool decoded;      /* weights that are not all rows of one stored type: an element at a time */
     enum dtype used;   /* what products are made of: the operands' type in the IR */
     bool computed;     /* %a is not memory of the type `used`: there is a prologue */
     int reductions;    /* of the prologue */
@@ -35,8 +36,7 @@ struct few_operands {
 
 /*
  * False if the kernel breaks the contract of skeletons.def: segments of different numbers of
- * partners or of different stored types, weights that are not stored as [N, K], a batch, too
- * many or other reductions than of rows, a result that is not [M, N].
+ * partners, a batch, too many or other reductions than of rows.
  */
 bool few_operands(struct arena *arena, const struct function *function, const struct kernel *kernel,
                   struct few_operands *out);

@@ -118,7 +118,7 @@ bool gpu_skinny_facts(const struct function *function, const struct kernel *kern
     if (fits) {
         int64_t copies = (s.tile_rows + s.tokens) * s.chunks / attribute(kernel, threads);
         int64_t sums = s.mt > 0 ? s.mt * s.nt * 4 + s.mt * 4 + s.nt * 2 : s.thread_tokens * 8 + 8;
-        int64_t registers = 40 + sums + copies * 2;
+        int64_t registers = 40 + sums + copies * 2 + (s.operands.decoded ? 90 : 0);
         *out = (struct gpu_facts){.shared_bytes = s.shared_bytes,
                                   .mma_count = (int)(s.mt * s.nt * (s.depth / 16)),
                                   .registers = (int)registers};

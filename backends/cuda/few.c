@@ -27,6 +27,45 @@ static struct few_weights find_weights(struct generator *g, const struct node *a
     return weights;
 }
 
+/* The element in one segment, assigned to "weight". */
+static void emit_weight_of(struct generator *g, int which, int partner)
+{
+    const struct few_operands *o = few_of(g)->operands;
+    const struct product_segment *segment = &o->layout.segments[which];
+    const struct node *anchor = segment->anchors[partner];
+    struct atom names[2] = {{.text = "column", .high = segment->n - 1},
+                            {.text = "k", .high = o->k - 1}};
+    struct index at[2];
+    for (int i = 0; i < 2; i++) {
+        names[i].depth = g->depth;
+        names[i].variable = -1;
+        at[i] = index_of_atom(index_new_atom(&g->space, names[i]));
+    }
+    bool rows = node_int(anchor, transb);
+    struct index index =
+        index_add(&g->space, index_scale(at[!rows], rows ? o->k : segment->n), at[rows]);
+    struct element element = value_at(g, anchor->operands[1], index);
+    writer_line(scope_writer(g), "weight = %s;", element.text);
+}
+
+void few_emit_weight(struct generator *g, int partner)
+{
+    const struct few_operands *o = few_of(g)->operands;
+    const struct product_layout *layout = &o->layout;
+    writer_line(scope_writer(g), "float weight = 0;");
+    for (int s = 0; s < layout->count; s++) {
+        struct str guard = str_create(g->arena);
+        str_printf(&guard, "if (k < %lld", (long long)o->k);
+        if (s > 0)
+            str_printf(&guard, " && block >= %lld", (long long)layout->segments[s].first_tile);
+        if (s + 1 < layout->count)
+            str_printf(&guard, " && block < %lld", (long long)layout->segments[s + 1].first_tile);
+        scope_open_conditional(g, g->depth);
+        emit_weight_of(g, s, partner);
+        scope_close(g, "%s)", guard.text);
+    }
+}
+
 bool few_aligned(const struct few *few)
 {
     const struct product_layout *layout = &few->operands->layout;
@@ -156,7 +195,7 @@ static void check_strides(struct generator *g, const struct few *few)
 void few_prepare(struct generator *g, struct few *few)
 {
     const struct product_layout *layout = &few->operands->layout;
-    for (int s = 0; s < layout->count; s++)
+    for (int s = 0; s < layout->count && !few->operands->decoded; s++)
         for (int p = 0; p < layout->segments[s].count; p++)
             few->weights[s][p] = find_weights(g, layout->segments[s].anchors[p]);
     check_strides(g, few);

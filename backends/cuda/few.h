@@ -71,6 +71,9 @@ const char *few_column(struct generator *g, const char *local);
 /* Elements from one column's weights to the next: the same for all, or a text by segment. */
 const char *few_stride(struct generator *g);
 bool few_aligned(const struct few *few);
+/* Lines that declare "float weight": element `k` of what partner `partner` multiplies in column
+ * `column` of the segment, both names in the open scope; 0 beyond K. */
+void few_emit_weight(struct generator *g, int partner);
 
 /* --- few_prologue.c --- */
 void few_settle_prologue(struct generator *g);

@@ -201,6 +201,36 @@ static const char *weights_text(struct generator *g)
     return arena_printf(g->arena, "round_%sx4(f32x4_of_words(now[c][l]))", dtype_name(o->used));
 }
 
+/* Chunks of weights that no load gives, an element at a time. */
+static void emit_decoded_products(struct generator *g)
+{
+    const struct gemv_shape *s = shape_of(g);
+    struct writer *w = scope_writer(g);
+    long long vector = (long long)s->vector, columns = (long long)s->columns;
+    const char *warp = "warp";
+    if (s->groups > 1)
+        warp = arena_printf(g->arena, "(group * %lld + warp)", (long long)s->warps);
+    writer_line(w, "UNROLL");
+    writer_open(w, "for (int c = 0; c < %lld; c++) {", columns);
+    writer_line(w, "const int local = %s * %lld + c;", warp, columns);
+    few_column(g, "local");
+    for (int p = 0; p < s->operands.partners; p++) {
+        writer_line(w, "struct f32x%lld b%d;", vector, p);
+        writer_line(w, "UNROLL");
+        scope_open(g);
+        struct writer *inner = scope_writer(g);
+        writer_line(inner, "const int k = step * %lld + lane * %lld + e;", vector * 32, vector);
+        few_emit_weight(g, p);
+        writer_line(inner, "b%d.at[e] = weight;", p);
+        scope_close(g, "for (int e = 0; e < %lld; e++)", vector);
+        for (int64_t m = 0; m < s->operands.m; m++)
+            writer_line(w, "sum[c + %lld][%lld] = dot_f32x%lld(b%d, a%lld, sum[c + %lld][%lld]);",
+                        p * columns, (long long)m, vector, p, (long long)m, p * columns,
+                        (long long)m);
+    }
+    writer_close(w, "}");
+}
+
 static void emit_products(struct generator *g)
 {
     const struct gemv_shape *s = shape_of(g);
@@ -210,6 +240,11 @@ static void emit_products(struct generator *g)
     writer_open(w, "for (int l = 0; l < %lld; l++) {", (long long)s->loads);
     writer_line(w, "const int step = batch * %lld + l;", (long long)s->loads);
     emit_rows(g);
+    if (s->operands.decoded) {
+        emit_decoded_products(g);
+        writer_close(w, "}");
+        return;
+    }
     writer_line(w, "UNROLL");
     writer_open(w, "for (int c = 0; c < %lld; c++) {",
                 (long long)(s->columns * s->operands.partners));
@@ -246,6 +281,11 @@ static void emit_batches(struct generator *g)
     long long columns = (long long)(s->columns * s->operands.partners), loads = (long long)s->loads;
     writer_line(w, "NO_UNROLL");
     writer_open(w, "for (int batch = 0; batch < %lld; batch++) {", (long long)s->batches);
+    if (s->operands.decoded) {
+        emit_products(g);
+        writer_close(w, "}");
+        return;
+    }
     writer_line(w, "struct u32x4 now[%lld][%lld];", columns, loads);
     writer_line(w, "UNROLL");
     writer_open(w, "for (int c = 0; c < %lld; c++) {", columns);
@@ -307,6 +347,19 @@ static void emit_groups(struct generator *g)
         writer_close(w, "}");
 }
 
+/* The loads of the first batch start before the prologue. */
+static void emit_first_loads(struct generator *g)
+{
+    const struct gemv_shape *s = shape_of(g);
+    struct writer *w = scope_writer(g);
+    long long columns = (long long)(s->columns * s->operands.partners);
+    few_declare_weights(g);
+    writer_line(w, "const %s *from[%lld];", cuda_cell(s->operands.stored), columns);
+    writer_line(w, "struct u32x4 next[%lld][%lld];", columns, (long long)s->loads);
+    emit_pointers(g, "0");
+    emit_loads(g, "0");
+}
+
 static void emit_body(struct generator *g)
 {
     const struct gemv_shape *s = shape_of(g);
@@ -317,12 +370,8 @@ static void emit_body(struct generator *g)
     writer_line(w, "const shared_t results = shared + %lld;", (long long)s->results_at);
     writer_line(w, "const int block = block_index();");
     few_declare(g);
-    few_declare_weights(g);
-    long long columns = (long long)(s->columns * s->operands.partners);
-    writer_line(w, "const %s *from[%lld];", cuda_cell(s->operands.stored), columns);
-    writer_line(w, "struct u32x4 next[%lld][%lld];", columns, (long long)s->loads);
-    emit_pointers(g, "0");
-    emit_loads(g, "0");
+    if (!s->operands.decoded)
+        emit_first_loads(g);
     few_emit_reductions(g);
     few_emit_staging(g);
     emit_padding(g);

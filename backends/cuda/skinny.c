@@ -189,7 +189,8 @@ static void emit_body(struct generator *g)
     const struct skinny_shape *s = &skinny_of(g)->shape;
     emit_names(g);
     few_declare(g);
-    few_declare_weights(g);
+    if (!s->operands.decoded)
+        few_declare_weights(g);
     skinny_emit_pointers(g);
     emit_first_stages(g);
     if (s->operands.computed) {

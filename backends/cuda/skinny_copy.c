@@ -98,7 +98,8 @@ void skinny_emit_pointers(struct generator *g)
         place = arena_printf(g->arena, "swizzle_%s(row, chunk)", chunks == 8 ? "128" : "64");
     writer_line(w, "const shared_t to = shared + (shared_t)(row * %lld + %s * 16);",
                 (long long)s->row_bytes, place);
-    emit_weight_pointers(g);
+    if (!s->operands.decoded)
+        emit_weight_pointers(g);
     if (!s->operands.computed)
         emit_token_pointers(g);
 }
@@ -155,6 +156,49 @@ static bool weights_async(const struct skinny *skinny)
     return o->stored == o->used && few_aligned(&skinny->few);
 }
 
+/* The element at row `at_row` of the tile, from the partner whose it is: "value". */
+static void emit_decoded_element(struct generator *g)
+{
+    const struct few_operands *o = &skinny_of(g)->shape.operands;
+    writer_line(scope_writer(g), "float value = 0;");
+    for (int p = 0; p < o->partners; p++) {
+        scope_open_conditional(g, g->depth);
+        few_emit_weight(g, p);
+        writer_line(scope_writer(g), "value = weight;");
+        if (o->partners == 1)
+            scope_close_bare(g);
+        else
+            scope_close(g, "if (at_row / %lld == %d)", (long long)o->layout.cols, p);
+    }
+}
+
+/* Weights that no copy gives, an element at a time. */
+static void emit_decoded_weights(struct generator *g, const char *step)
+{
+    const struct skinny_shape *s = &skinny_of(g)->shape;
+    const struct few_operands *o = &s->operands;
+    struct writer *w = scope_writer(g);
+    long long chunk = (long long)s->chunk, apart = (long long)rows_apart(g);
+    writer_line(w, "UNROLL");
+    writer_open(w, "for (int i = 0; i < %lld; i++) {", (long long)copy_count(g, s->tile_rows));
+    writer_line(w, "const int at_row = row + i * %lld, local = at_row %% %lld;", apart,
+                (long long)o->layout.cols);
+    few_column(g, "local");
+    writer_line(w, "struct f32x%lld all;", chunk);
+    writer_line(w, "UNROLL");
+    scope_open(g);
+    writer_line(scope_writer(g), "const int k = (%s%s) * %lld + chunk * %lld + e;",
+                s->split > 1 ? "first + " : "", step, (long long)s->depth, chunk);
+    emit_decoded_element(g);
+    writer_line(scope_writer(g), "all.at[e] = value;");
+    scope_close(g, "for (int e = 0; e < %lld; e++)", chunk);
+    const char *words = chunk == 4 ? "words_of_f32x4(all)"
+                                   : arena_printf(g->arena, "pack_%sx8(all)", dtype_name(o->used));
+    writer_line(w, "shared_store_16(to + put + i * %lld, %s);", apart * (long long)s->row_bytes,
+                words);
+    writer_close(w, "}");
+}
+
 static void emit_weight_copies(struct generator *g, const char *step)
 {
     struct skinny *skinny = skinny_of(g);
@@ -203,9 +247,14 @@ static void emit_token_copies(struct generator *g, const char *step)
 void skinny_emit_copies(struct generator *g, const char *step)
 {
     struct skinny *skinny = skinny_of(g);
-    bool tokens = !skinny->shape.operands.computed;
-    emit_left(g, step, !weights_async(skinny) || (tokens && !skinny->tokens_aligned));
-    emit_weight_copies(g, step);
+    const struct few_operands *o = &skinny->shape.operands;
+    bool tokens = !o->computed, converts = !o->decoded && !weights_async(skinny);
+    if (tokens || !o->decoded)
+        emit_left(g, step, converts || (tokens && !skinny->tokens_aligned));
+    if (o->decoded)
+        emit_decoded_weights(g, step);
+    else
+        emit_weight_copies(g, step);
     if (tokens)
         emit_token_copies(g, step);
 }

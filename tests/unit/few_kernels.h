@@ -18,11 +18,13 @@
 enum few_kind { FEW_LINEAR, FEW_GATED, FEW_HEADS, FEW_RING };
 enum few_prologue { FEW_PLAIN, FEW_CAST, FEW_RMS, FEW_LAYER };
 
+enum { FEW_GROUP = 4 }; /* elements that share a scale of packed weights */
+
 struct few_case {
     enum few_kind kind;
     enum few_prologue prologue;
     int rows, k, n;            /* n: columns; of heads: those of the queries, half for the others */
-    const char *stored, *used; /* of weights, and what is multiplied */
+    const char *stored, *used; /* of weights ("int8": packed), and what is multiplied */
     const char *attributes;    /* of the kernel, without rows */
 };
 
@@ -43,9 +45,22 @@ static inline struct few_text few_text(struct arena *arena, const char *skeleton
 
 /* --- one kernel --- */
 
+static inline bool few_packed(const struct few_case *c)
+{
+    return strcmp(c->stored, "int8") == 0;
+}
+
 static inline void few_weight(struct few_text *t, const char *name, const struct few_case *c, int n,
                               const char *shape)
 {
+    if (few_packed(c)) {
+        str_printf(&t->leaves,
+                   "weight %%%s%d {tensor=%s%d file=x} : u8[%d,%d]\n"
+                   "weight %%%ss%d {tensor=%ss%d file=x} : f32[%d,%d]\n",
+                   name, t->count, name, t->count, n, c->k, name, t->count, name, t->count, n,
+                   c->k / FEW_GROUP);
+        return;
+    }
     str_printf(&t->leaves, "weight %%%s%d {tensor=%s%d file=x} : %s%s\n", name, t->count, name,
                t->count, c->stored, arena_printf(t->arena, shape, n, c->k));
 }
@@ -103,7 +118,13 @@ static inline void few_product(struct few_text *t, const struct few_case *c, con
         c->prologue == FEW_PLAIN || (c->prologue == FEW_CAST && strcmp(c->used, "f32") == 0);
     const char *w = arena_printf(t->arena, "%%%s%d", weight, t->count);
     few_weight(t, weight, c, n, "[%d,%d]");
-    if (strcmp(c->stored, c->used) != 0) {
+    if (few_packed(c)) {
+        str_printf(out,
+                   "    %%%sd = decode %s, %%%ss%d {encoding=int8 group=%d} : f32[%d,%d] @ reg\n",
+                   weight, w, weight, t->count, FEW_GROUP, n, c->k);
+        w = arena_printf(t->arena, "%%%sd", weight);
+    }
+    if (strcmp(few_packed(c) ? "f32" : c->stored, c->used) != 0) {
         str_printf(out, "    %%%sc = cast %s {dtype=%s} : %s[%d,%d] @ reg\n", weight, w, c->used,
                    c->used, n, c->k);
         w = arena_printf(t->arena, "%%%sc", weight);

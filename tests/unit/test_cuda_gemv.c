@@ -26,6 +26,9 @@ static const struct few_case cases[] = {
     {FEW_HEADS, FEW_RMS, 2, 64, 64, "f32", "bf16", "cols=16 threads=128"},
     {FEW_HEADS, FEW_PLAIN, 4, 96, 64, "f32", "f32", "cols=32 threads=64"},
     {FEW_RING, FEW_RMS, 1, 264, 64, "bf16", "bf16", "cols=4 threads=64 pair=8 nr=2"},
+    {FEW_LINEAR, FEW_RMS, 1, 172, 30, "int8", "f32", "cols=16 threads=64"},
+    {FEW_GATED, FEW_PLAIN, 2, 264, 20, "int8", "bf16", "cols=8 threads=64"},
+    {FEW_HEADS, FEW_RMS, 1, 64, 64, "int8", "bf16", "cols=8 threads=64 pair=8"},
     {FEW_RING, FEW_CAST, 4, 172, 96, "bf16", "bf16", "cols=64 threads=256"},
 };
 enum { CASES = sizeof cases / sizeof *cases };

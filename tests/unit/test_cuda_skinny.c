@@ -27,6 +27,10 @@ static const struct few_case cases[] = {
     {FEW_GATED, FEW_PLAIN, 8, 77, 30, "bf16", "f32", "cols=16 kc=32 stages=2 threads=64"},
     {FEW_HEADS, FEW_PLAIN, 16, 128, 64, "bf16", "bf16", "cols=32 kc=64 stages=3 threads=64"},
     {FEW_HEADS, FEW_RMS, 3, 172, 64, "f32", "f32", "cols=32 kc=32 stages=3 threads=64 split=2"},
+    {FEW_LINEAR, FEW_PLAIN, 9, 100, 40, "int8", "f32", "cols=32 kc=32 stages=2 threads=64"},
+    {FEW_GATED, FEW_PLAIN, 16, 96, 40, "int8", "bf16",
+     "cols=32 kc=32 stages=2 threads=128 split=2"},
+    {FEW_HEADS, FEW_CAST, 5, 64, 64, "int8", "f16", "cols=32 kc=32 stages=2 threads=64"},
     {FEW_RING, FEW_RMS, 12, 96, 96, "bf16", "bf16", "cols=64 kc=32 stages=4 threads=64 vector=4"},
 };
 enum { CASES = sizeof cases / sizeof *cases };
