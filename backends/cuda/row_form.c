@@ -210,12 +210,12 @@ void rows_attempt_rows(struct generator *g, struct rows *rows)
     rows->share = wanted > 1 ? wanted : 1;
     rows->each = cuda_of(g)->threads / rows->share;
     rows->groups = (kept + rows->share - 1) / rows->share;
+    const char *thread = "thread_index()";
     if (rows->each == 1)
-        writer_line(scope_writer(g), "const int thread = 0;");
-    else
-        writer_line(scope_writer(g), rows->share == 1 ? "const int thread = thread_index();"
-                                                      : "const int thread = thread_index() %% %lld;",
-                    (long long)rows->each);
+        thread = "0";
+    else if (rows->share > 1)
+        thread = arena_printf(g->arena, "thread_index() %% %lld", (long long)rows->each);
+    writer_line(scope_writer(g), "const int thread = %s;", thread);
     rows_open_groups(g, rows);
     bool ragged = open_row(g, rows, kept);
     keep_elements(g, rows, reduced);

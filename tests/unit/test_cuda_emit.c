@@ -379,6 +379,16 @@ static void every_operation(void **state)
 
 /* --- device code --- */
 
+/* Indices beyond 2^31: only to be compiled. */
+static const char huge[] =
+    "ir 1\nmodule m stage=clean\nfunc f\n  param %x : bf16[80000,32768]\n"
+    "  %y = cast %x {dtype=f32} : f32[80000,32768]\n"
+    "  %e = sigmoid %y : f32[80000,32768]\n"
+    "  %s = sum %e {axes=[1]} : f32[80000,1]\n"
+    "  %c = sum %e {axes=[0]} : f32[1,32768]\n"
+    "  %o = cast %e {dtype=bf16} : bf16[80000,32768]\n"
+    "  return %s as s\n  return %c as c\n  return %o as o\nend\n";
+
 /* Compiles all kernels of the text for a GPU: nothing may spill. */
 static size_t compile_text(const struct nvrtc *nvrtc, const char *text, const char *gpu)
 {
@@ -415,7 +425,7 @@ static void code(void **state)
 {
     (void)state;
     static const char *const texts[] = {views, ragged, softmax, statistics, columns, groups,
-                                        long_row, lines, running, stores, sums_by_id};
+                                        long_row, lines, running, stores, sums_by_id, huge};
     static const char *const gpus[] = {"a100", "h100"};
     struct arena *arena = arena_create();
     const char *places, *reason;
