@@ -226,6 +226,26 @@ static void refuse_lowering_options(const struct options *options)
         fatal(IR_HAS_OPTION, given, options->arguments[0]);
 }
 
+/* Kernels are made for one machine: those of a GPU for no other, a CPU's for all CPUs. */
+static void keep_target(struct job *job)
+{
+    bool kernels = false;
+    for (size_t i = 0; i < job->module->functions.count; i++)
+        kernels |= job->module->functions.items[i]->kernels.count > 0;
+    const struct target *made = job->module->target ? target_find(job->module->target) : NULL;
+    if (!kernels || !made)
+        return;
+    if (made->gpu && !job->options->target && !job->options->cpu) {
+        const struct target **only = arena_new(job->arena, const struct target *);
+        *only = job->pipeline.target = made;
+        job->targets = only;
+        return;
+    }
+    for (size_t i = 0; i < job->target_count; i++)
+        if (job->targets[i]->gpu != made->gpu)
+            fatal(IR_TARGET, made->name, job->targets[i]->name);
+}
+
 static void open_ir(struct job *job, uint32_t source)
 {
     refuse_lowering_options(job->options);
@@ -233,6 +253,7 @@ static void open_ir(struct job *job, uint32_t source)
     job->module = ir_parse(job->arena, source);
     pipeline_check_stage(job->module);
     ir_verify(job->module, job->module->stage, true);
+    keep_target(job);
     job->pipeline.task = choose_task(job);
     for (size_t i = 0; i < job->module->functions.count; i++) {
         const char *role =

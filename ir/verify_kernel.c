@@ -1,6 +1,7 @@
 /* Rules of kernels (skeletons.def) and of places, by stage: see verify.h. */
 #include "ir/verify.h"
 
+#include "ir/gpu_facts.h"
 #include "ir/product.h"
 #include "ir/target.h"
 
@@ -136,6 +137,23 @@ static void check_segments(const struct verifier *v, const struct group *group, 
     }
 }
 
+/* From tile on: the attributes make a kernel, with the blocks that they ask for. */
+static void check_tiles(const struct verifier *v, const struct group *group)
+{
+    struct gpu_facts facts;
+    int64_t blocks = 0;
+    bool tiled = strcmp(v->module->stage, "tile") == 0 || strcmp(v->module->stage, "plan") == 0;
+    if (!tiled)
+        return;
+    bool fits = gpu_facts(v->function, group->kernel, &facts);
+    if (fits)
+        blocks = gpu_blocks(v->function, group->kernel);
+    int64_t tiles = attributes_int(&group->kernel->attributes, ATTRIBUTE_tiles);
+    if (!fits || tiles < 1 || (blocks > 0 && tiles != blocks))
+        verify_fail(v, &group->nodes[0]->results[0],
+                    "the attributes of a GPU kernel fit its skeleton and each other");
+}
+
 static bool is_for_gpu(const struct module *module)
 {
     const struct target *target = module->target ? target_find(module->target) : NULL;
@@ -155,6 +173,8 @@ static void check_group(const struct verifier *v, struct group *group, const boo
         verify_fail(v, NULL, "a kernel holds the op that its skeleton is built around");
     if (group->gpu && group->product)
         check_segments(v, group, outside);
+    if (group->gpu && group->count > 0)
+        check_tiles(v, group);
     for (size_t i = 0; i < group->count; i++)
         for (int k = 0; k < op_info(group->nodes[i]->op)->results; k++) {
             const struct value *value = &group->nodes[i]->results[k];
