@@ -129,6 +129,8 @@ static int estimate_registers(const struct kernel *kernel, const struct product_
     int64_t fragments = t->multiply == MULTIPLY_f32 ? lines * 4 + 8
                                                     : t->warp_rows / 4 + columns / 4;
     int64_t registers = sums + fragments + 46, bytes = gpu_multiply_bytes(t->multiply);
+    if (anchor->op == OP_conv2d) /* of each pixel that is copied: where it is, and its taps */
+        registers += t->left_bytes / TILE_CHUNK / t->threads * 2 + 8;
     if (is_converted(kernel, anchor->operands[0]))
         registers += t->left_bytes / bytes / t->threads;
     if (is_converted(kernel, anchor->operands[1]))

@@ -2,8 +2,7 @@
  * Convolutions on GPUs under the emulation: 1x1, 3x3 with stride 1 and 2, large strides, few
  * channels, groups and padding, with ragged edges in every dimension, in every type.
  */
-#include "ir/gpu_matmul.h"
-#include "tests/emulated.h"
+#include "tests/product_kernels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +18,7 @@ struct conv {
     int stride[2], pad[4], groups;
     int tile_rows, tile_cols, depth, stages, split;
     const char *dtype, *stored, *filter; /* computed, image and filter in memory */
+    int warps_m, warps_n;                /* 0: 2 */
 };
 
 static int out_extent(const struct conv *c, int axis)
@@ -35,13 +35,15 @@ static void put_conv(struct arena *arena, struct str *out, int number, const str
                                       c->channels / c->groups);
     const char *result = arena_printf(arena, "[%d,%d,%d,%d]", c->images, out_extent(c, 0),
                                       out_extent(c, 1), c->out);
+    int warps_m = c->warps_m ? c->warps_m : 2, warps_n = c->warps_n ? c->warps_n : 2;
     str_printf(out, "func f%d\n  param %%x : %s%s\n  param %%w : %s%s\n", number, c->stored, image,
                c->filter, filter);
     str_printf(out, "  param %%bias : %s[1,1,1,%d]\n", c->dtype, c->out);
     str_printf(out,
-               "  kernel k conv2d {rows=%d cols=%d kc=%d threads=128 warps_m=2 warps_n=2 "
+               "  kernel k conv2d {rows=%d cols=%d kc=%d threads=%d warps_m=%d warps_n=%d "
                "stages=%d split=%d band=2 vector=%d}\n",
-               c->tile_rows, c->tile_cols, c->depth, c->stages, c->split ? c->split : 1,
+               c->tile_rows, c->tile_cols, c->depth, warps_m * warps_n * 32, warps_m, warps_n,
+               c->stages, c->split ? c->split : 1,
                c->dtype[0] == 'b' ? 8 : 4);
     const char *x = "%x", *w = "%w";
     if (strcmp(c->stored, c->dtype) != 0) {
@@ -62,25 +64,6 @@ static void put_conv(struct arena *arena, struct str *out, int number, const str
     str_printf(out, "    %%t = relu %%s : %s%s\n  return %%t as t\nend\n", c->dtype, result);
 }
 
-/* What the tile pass derives from a kernel's other attributes. */
-static void derive(struct module *module, void *context)
-{
-    (void)context;
-    for (size_t i = 0; i < module->functions.count; i++) {
-        struct function *f = module->functions.items[i];
-        struct kernel *kernel = f->kernels.items[0];
-        struct product_layout layout;
-        struct gpu_tile t;
-        assert_true(product_segments(module->arena, f, kernel, &layout));
-        assert_true(gpu_matmul_tile(&layout, kernel, &t));
-        struct attributes *a = &kernel->attributes;
-        attributes_set_int(module->arena, a, ATTRIBUTE_tiles, t.blocks);
-        attributes_set_int(module->arena, a, ATTRIBUTE_shared, t.shared_bytes);
-        attributes_set_int(module->arena, a, ATTRIBUTE_workspace, t.workspace_bytes);
-        attributes_set_int(module->arena, a, ATTRIBUTE_counters, t.counters);
-    }
-}
-
 static void run(const struct conv *convs, int count)
 {
     struct arena *arena = arena_create();
@@ -88,7 +71,7 @@ static void run(const struct conv *convs, int count)
     str_printf(&text, "ir 1\nmodule m stage=tile target=a100\n");
     for (int i = 0; i < count; i++)
         put_conv(arena, &text, i, &convs[i]);
-    struct emulated_request request = {.tiled = derive, .skeleton = "conv2d"};
+    struct emulated_request request = {.tiled = product_kernels_derive, .skeleton = "conv2d"};
     struct emulated_report report = emulated_text(text.text, &request);
     emulated_expect(&report);
     assert_int_equal(report.kernels, count);
@@ -135,11 +118,32 @@ static void test_few_channels(void **state)
     run(convs, sizeof convs / sizeof *convs);
 }
 
+/* Every tile with 256 rows or columns, and a small one. */
+static void test_device_code(void **state)
+{
+    (void)state;
+    static const int tiles[][4] = {
+        {256, 128, 32, 3}, {128, 256, 64, 3}, {256, 64, 64, 3}, {128, 128, 64, 3}, {64, 64, 64, 5}};
+    struct arena *arena = arena_create();
+    struct str text = str_create(arena);
+    str_printf(&text, "ir 1\nmodule m stage=tile target=a100\n");
+    for (int i = 0; i < 5; i++) {
+        struct conv c = {2, 65, 63, 320, 320, 3, 3, SAME, 1, tiles[i][0], tiles[i][1], tiles[i][2],
+                         tiles[i][3], 0, WIDE("bf16")};
+        c.warps_m = tiles[i][0] == 256 ? 4 : 2;
+        c.warps_n = tiles[i][1] == 256 ? 4 : tiles[i][1] == 64 && c.warps_m == 4 ? 1 : 2;
+        put_conv(arena, &text, i, &c);
+    }
+    product_kernels_lint(text.text, text.length);
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_channels),
         cmocka_unit_test(test_few_channels),
+        cmocka_unit_test(test_device_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

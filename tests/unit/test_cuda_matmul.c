@@ -4,11 +4,8 @@
  * with joined columns, and rows stored into states. Several kernels stand in one module, so that
  * the device library is compiled once for all of them.
  */
-#include "backends/cuda/emit.h"
-#include "compiler/toolchain/nvrtc.h"
 #include "ir/gpu_matmul.h"
-#include "passes/passes.h"
-#include "tests/emulated.h"
+#include "tests/product_kernels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,30 +110,10 @@ static void put_product(struct arena *arena, struct str *out, int number,
 
 /* --- runs --- */
 
-/* What the tile pass derives from a kernel's other attributes. */
-static void derive(struct module *module, void *context)
-{
-    (void)context;
-    for (size_t i = 0; i < module->functions.count; i++) {
-        struct function *f = module->functions.items[i];
-        for (size_t k = 0; k < f->kernels.count; k++) {
-            struct kernel *kernel = f->kernels.items[k];
-            struct product_layout layout;
-            struct gpu_tile t;
-            assert_true(product_segments(module->arena, f, kernel, &layout));
-            assert_true(gpu_matmul_tile(&layout, kernel, &t));
-            struct attributes *a = &kernel->attributes;
-            attributes_set_int(module->arena, a, ATTRIBUTE_tiles, t.blocks);
-            attributes_set_int(module->arena, a, ATTRIBUTE_shared, t.shared_bytes);
-            attributes_set_int(module->arena, a, ATTRIBUTE_workspace, t.workspace_bytes);
-            attributes_set_int(module->arena, a, ATTRIBUTE_counters, t.counters);
-        }
-    }
-}
-
 static void run(struct str *text, int kernels, bool brief)
 {
-    struct emulated_request request = {.tiled = derive, .brief = brief, .skeleton = "matmul"};
+    struct emulated_request request = {
+        .tiled = product_kernels_derive, .brief = brief, .skeleton = "matmul"};
     struct emulated_report report = emulated_text(text->text, &request);
     emulated_expect(&report);
     assert_int_equal(report.kernels, kernels);
@@ -337,7 +314,8 @@ static void test_segments(void **state)
 {
     (void)state;
     static const struct tile shapes[] = {
-        {64, 64, 32, 4, 2, 2}, {64, 128, 32, 4, 2, 2}, {64, 64, 64, 3, 2, 2}, {64, 64, 32, 3, 2, 2}};
+        {64, 64, 32, 4, 2, 2}, {64, 128, 32, 4, 2, 2}, {64, 64, 64, 3, 2, 2},
+        {64, 64, 32, 3, 2, 2}};
     static const int sizes[] = {64, 32, 128, 8};
     for (int i = 0; i < 4; i++) {
         struct arena *arena = arena_create();
@@ -386,52 +364,12 @@ static void test_facts(void **state)
 
 /* --- device code --- */
 
-/* All kernels of a text through NVRTC: no spills, the tensor-core instructions that the facts
- * promise, and not many more registers than they say. */
-static void lint(const struct nvrtc *nvrtc, const char *architecture, struct str *text)
-{
-    struct arena *arena = arena_create();
-    struct module *module = ir_parse(arena, diag_add_source("tiles.ir", text->text, text->length));
-    const struct target *target = target_find(architecture);
-    derive(module, NULL);
-    pass_plan(module);
-    module->stage = "plan";
-    struct cuda_emit_result e =
-        backend_cuda_emit(module, &(struct cuda_emit_options){.target = target});
-    size_t count = (size_t)e.kernel_count;
-    struct device_source *sources = arena_array(arena, struct device_source, count);
-    struct device_code *codes = arena_array(arena, struct device_code, count);
-    for (size_t i = 0; i < count; i++) {
-        sources[i].name = e.kernels[i].name;
-        sources[i].text = cuda_kernel_source(arena, &e, (int)i, &sources[i].length);
-    }
-    struct device_options how = {.architecture = architecture, .no_cache = true, .threads = 2};
-    nvrtc_compile(arena, nvrtc, sources, count, &how, codes);
-    for (size_t f = 0; f < module->functions.count; f++) {
-        struct function *function = module->functions.items[f];
-        const struct device_code *code = &codes[e.steps[f][0].kernel];
-        struct gpu_facts facts;
-        assert_true(gpu_matmul_facts(function, function->kernels.items[0], &facts));
-        struct cubin_limits limits = {.registers = facts.registers + 16,
-                                      .shared = 227 * 1024,
-                                      .dynamic = facts.shared_bytes,
-                                      .mma_count = facts.mma_count};
-        const char *why = cubin_lint(&code->facts, &limits);
-        if (why)
-            fail_msg("%s for %s: %s; %d registers, %d expected", function->name, architecture,
-                     why, code->facts.registers, facts.registers);
-    }
-    arena_destroy(arena);
-}
-
 /* Large products, so that nothing is simplified away; every third tile, all in the full suite. */
 static void test_device_code(void **state)
 {
     (void)state;
     struct arena *arena = arena_create();
     struct str text = str_create(arena);
-    struct nvrtc nvrtc;
-    const char *places, *reason;
     int count = 0;
     put_header(&text);
     for (int i = 0; i < TILES; i++) {
@@ -441,13 +379,16 @@ static void test_device_code(void **state)
         if (is_full() || i % 3 == 0)
             put_product(arena, &text, count++, &p);
     }
-    if (nvrtc_look(arena, getenv("SINTER_CUDA"), &nvrtc, &places) &&
-        nvrtc_version(arena, &nvrtc, &reason)) {
-        lint(&nvrtc, "sm_80", &text);
-        lint(&nvrtc, "sm_90a", &text);
-    } else {
-        printf("SKIPPED %d tiles through NVRTC\n", 2 * count);
+    for (int i = 0; i < 3 * TILES; i++) {
+        static const char *const dtypes[] = {"f16", "tf32", "f32"};
+        const char *dtype = dtypes[i % 3], *wide = i % 3 ? "f32" : "f16";
+        struct product p = {.tile = &tiles[i / 3], .m = 2048, .n = 4096, .k = 4096,
+                            .dtype = dtype, .result = wide, .left = wide, .right = wide,
+                            .transa = i & 1, .transb = i & 2, .band = 4, .vector = 4};
+        if (is_full() || i % 11 == 0)
+            put_product(arena, &text, count++, &p);
     }
+    product_kernels_lint(text.text, text.length);
     arena_destroy(arena);
 }
 
