@@ -127,7 +127,10 @@ static int64_t default_length(struct job *job)
     int64_t longest = LONGEST_DEFAULT;
     if (job->directory)
         config_int(job->directory->config, "max_position_embeddings", &longest);
-    return longest < 1 || longest > LONGEST_DEFAULT ? LONGEST_DEFAULT : longest;
+    if (longest < 1)
+        fatal(CONFIG_REFUSED, config_name(job->directory->config), "max_position_embeddings",
+              "it must be positive");
+    return longest > LONGEST_DEFAULT ? LONGEST_DEFAULT : longest;
 }
 
 /* The logits of all positions of a chunk are an output: a chunk that keeps them small. */
@@ -160,9 +163,20 @@ static void lower_generate(struct job *job, struct description *description)
     job->pipeline.max_chunk = largest;
 }
 
+/* Lengths that the task does not ask for. */
+static void warn_of_lengths(const struct job *job)
+{
+    bool generates = job->pipeline.task == TASK_generate;
+    if (generates && job->options->seq)
+        warn(OPTION_IDLE, "seq", "the task generate; --max-length says how long texts may be");
+    if (!generates && job->options->max_length)
+        warn(OPTION_IDLE, "max-length", "a task that generates no text; --seq is a model's length");
+}
+
 static void lower_description(struct job *job, struct description *description)
 {
     job->pipeline.task = choose_task(job);
+    warn_of_lengths(job);
     job->module = module_create(job->arena, description_name(description));
     switch (job->pipeline.task) {
     case TASK_generate: lower_generate(job, description); break;

@@ -94,8 +94,10 @@ static void parse_module_line(struct parser *p)
 {
     struct lexer *lexer = &p->lexer;
     lexer_need(lexer, "ir");
-    if (lexer_unsigned(lexer, IR_TEXT_VERSION) != IR_TEXT_VERSION)
-        lexer_expected(lexer, "version 1 of IR text");
+    const struct location at = lexer->token.location;
+    uint64_t version = lexer_unsigned(lexer, UINT32_MAX);
+    if (version != IR_TEXT_VERSION)
+        fatal_at(at, IR_VERSION, (unsigned)version, (int)IR_TEXT_VERSION);
     lexer_need_line(lexer);
     lexer_need(lexer, "module");
     p->module = module_create(lexer->arena, lexer_word(lexer));

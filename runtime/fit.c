@@ -263,6 +263,8 @@ static rt_status save(struct fit *fit, rt_status status)
     }
     if (!saved && fit->options->save)
         saved = rt_save_weights(&fit->session, fit->options->save);
+    if (!saved && !fit->options->save)
+        rt_warn(FIT_DISCARDED, (long long)fit->done);
     return saved ? saved : status;
 }
 

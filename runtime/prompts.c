@@ -3,6 +3,7 @@
 
 #include "runtime/files.h"
 #include "runtime/report.h"
+#include "runtime/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -153,17 +154,35 @@ rt_status rt_prompts_copy_ids(struct rt_prompts *prompts, const rt_i32 *ids, rt_
     return add(prompts, prompt);
 }
 
+static bool is_utf8(const char *text, size_t length)
+{
+    const char *end = text + length;
+    while (text < end) {
+        size_t bytes = rt_utf8_length(text, end);
+        if (bytes == 0)
+            return false;
+        text += bytes;
+    }
+    return true;
+}
+
 rt_status rt_prompts_add_lines(struct rt_prompts *prompts, const char *path)
 {
     char *text = NULL;
     size_t length = 0;
+    long long number = 0;
     rt_status status = rt_read_file(path, RT_PROMPT_BYTES, &text, &length);
     for (char *at = text; !status && at < text + length;) {
         char *end = memchr(at, '\n', (size_t)(text + length - at));
         end = end ? end : text + length;
         size_t line = (size_t)(end - at);
         line -= line > 0 && at[line - 1] == '\r';
+        number++;
         status = rt_prompts_add_text(prompts, at, line);
+        if (status && !is_utf8(at, line)) { /* a tokenizer of bytes would have taken it */
+            rt_status_clear();
+            status = rt_fail(PROMPT_UTF8, path, number);
+        }
         at = end + 1;
     }
     free(text);

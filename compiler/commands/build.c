@@ -5,6 +5,7 @@
 #include "compiler/program.h"
 #include "compiler/progress.h"
 #include "ir/base/str.h"
+#include "runtime/json_write.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,19 +26,43 @@ static const char *output_path(const struct job *job)
     return path;
 }
 
+static const char *weights_of(const struct job *job)
+{
+    return job->random_weights ? "random" : job->directory ? job->directory->weights : "none";
+}
+
+static void say_json(const struct job *job, const char *path, long long bytes)
+{
+    struct rt_json_writer json;
+    rt_json_write_open(&json, stdout, true);
+    rt_json_write_object(&json, NULL);
+    rt_json_write_text(&json, "output", path);
+    rt_json_write_int(&json, "bytes", bytes);
+    rt_json_write_array(&json, "targets");
+    for (size_t i = 0; i < job->target_count; i++)
+        rt_json_write_text(&json, NULL,
+                           job->targets[i]->gpu ? job->targets[i]->name : job->cpu->cpu);
+    rt_json_write_end(&json);
+    rt_json_write_text(&json, "dtype", dtype_name(job->pipeline.compute));
+    rt_json_write_text(&json, "weights", weights_of(job));
+    rt_json_write_end(&json);
+}
+
 static void say(const struct job *job, const char *path)
 {
     struct stat facts;
     long long bytes = stat(path, &facts) == 0 ? (long long)facts.st_size : 0;
     struct str targets = str_create(job->arena);
+    if (job->options->json) {
+        say_json(job, path, bytes);
+        return;
+    }
     for (size_t i = 0; i < job->target_count; i++)
         str_printf(&targets, "%s%s", i ? " and " : "",
                    job->targets[i]->gpu ? job->targets[i]->name : job->cpu->cpu);
     fprintf(stderr, "%s: %lld kB, for %s, %s, weights %s\n", path, (bytes + 999) / 1000,
             targets.text, dtype_name(job->pipeline.compute),
-            job->random_weights ? "random"
-            : job->directory    ? job->directory->weights
-                                : "none");
+            weights_of(job));
 }
 
 /* The sources of a program instead of one. */

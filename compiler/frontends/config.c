@@ -65,8 +65,20 @@ static void check_text(const char *name, const char *text, size_t length)
     fatal(CONFIG_INVALID, name, line, column, json.error ? json.error : "expected an object");
 }
 
+/* Values whose keys are looked up inside: anything but an object would be passed over in silence. */
+static void check_objects(struct config_view *view)
+{
+    static const char *const objects[] = {"rope_scaling", "rope_parameters"};
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        const json_t *value = json_object_get(view->root, objects[i]);
+        if (value && !json_is_object(value) && !json_is_null(value))
+            fatal(CONFIG_TYPE, view->name, objects[i], "an object or null");
+    }
+}
+
 static void check_refused(struct config_view *view)
 {
+    check_objects(view);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         struct config_value value = config_get(view, refused[i].path);
         if (value.kind > CONFIG_NULL && !(value.kind == CONFIG_BOOL && !value.truth))

@@ -73,11 +73,12 @@ const char *model_directory_type(struct model_directory *directory)
     return type;
 }
 
-static int32_t token_id(const struct config_view *view, const char *key, struct config_value value)
+static int32_t token_id(const struct config_view *view, const char *key, struct config_value value,
+                        int64_t vocabulary)
 {
     if (value.kind != CONFIG_INTEGER)
         fatal(CONFIG_TYPE, config_name(view), key, "a token id or a list of them");
-    if (value.integer < 0 || value.integer > INT32_MAX)
+    if (value.integer < 0 || value.integer > INT32_MAX || value.integer >= vocabulary)
         fatal(TOKEN_ID_RANGE, config_name(view), key, (long long)value.integer);
     return (int32_t)value.integer;
 }
@@ -86,6 +87,8 @@ size_t model_directory_token_ids(struct model_directory *directory, const char *
                                  size_t most)
 {
     struct config_view *views[] = {directory->generation, directory->config};
+    int64_t vocabulary = INT64_MAX;
+    config_int(directory->config, "vocab_size", &vocabulary);
     for (int i = 0; i < 2; i++) {
         struct config_value value = {.kind = CONFIG_ABSENT};
         if (views[i])
@@ -95,7 +98,8 @@ size_t model_directory_token_ids(struct model_directory *directory, const char *
         size_t count = value.kind == CONFIG_LIST ? value.count : 1;
         count = count < most ? count : most;
         for (size_t j = 0; j < count; j++)
-            out[j] = token_id(views[i], key, value.kind == CONFIG_LIST ? value.items[j] : value);
+            out[j] = token_id(views[i], key, value.kind == CONFIG_LIST ? value.items[j] : value,
+                              vocabulary);
         return count;
     }
     return 0;

@@ -202,6 +202,8 @@ struct npz npz_parse(struct arena *arena, const char *path, const char *bytes, s
     struct archive a = {arena, path, (const unsigned char *)bytes, length};
     const unsigned char *end = find_end(&a);
     size_t count = get16(end + 10), at = get32(end + 16), total = 0;
+    if (count == UINT16_MAX || at == UINT32_MAX)
+        fail(&a, "it is a ZIP64 archive, of 4 GB or 65,535 arrays and more");
     struct npz npz = {.path = path, .items = arena_array(arena, struct npz_array, count + 1)};
     for (; npz.count < count; npz.count++) {
         struct member member;
