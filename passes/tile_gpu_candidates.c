@@ -245,23 +245,42 @@ static void list_rows(const struct tile_subject *s, struct tile_list *list)
         list_reduced_rows(s, list, &domain);
 }
 
+static void list_sort(struct tile_list *list, int64_t count)
+{
+    enum { MOST = 4096 };
+    for (int64_t keys = 256; keys <= MOST; keys *= 2) {
+        struct tile_candidate c = {.threads = at_least(GPU_WARP, at_most(512, keys / 4)),
+                                   .keys = keys, .vector = 4};
+        if (keys / 2 < count || keys == 256)
+            add(list, c);
+    }
+}
+
+/* Each block of a line also reads what stands before its part: no more blocks than run at once,
+ * and a tile of threads for each. */
+static void list_cumsum(const struct tile_subject *s, struct tile_list *list, int64_t lines,
+                        int64_t count)
+{
+    enum { VECTOR = 4 };
+    for (int64_t threads = 128; threads <= 1024; threads *= 2) {
+        int64_t most = at_most(2 * s->gpu->multiprocessors / at_least(1, lines),
+                               count / (threads * VECTOR));
+        struct tile_candidate c = {.threads = threads, .split = at_least(1, most),
+                                   .vector = VECTOR};
+        if (threads == 128 || threads * VECTOR / 2 < count)
+            add(list, c);
+    }
+}
+
 static void list_lines(const struct tile_subject *s, struct tile_list *list)
 {
     const struct node *node = find_node(s, skeleton_anchor(s->kernel->skeleton));
     const struct type *type = &node->operands[0]->type;
     int64_t count = at_least(1, type->dims[node_int(node, axis)]);
-    bool sorts = s->kernel->skeleton == SKELETON_sort;
-    int64_t most = sorts ? 4096 : 8192;
-    for (int64_t keys = 256; keys <= most; keys *= 2) {
-        struct tile_candidate c = {.threads = at_least(GPU_WARP, at_most(512, keys / 4)),
-                                   .vector = 4};
-        if (sorts)
-            c.keys = keys;
-        else
-            c.split = ceil_divide(count, keys);
-        if (keys / 2 < count || keys == 256)
-            add(list, c);
-    }
+    if (s->kernel->skeleton == SKELETON_sort)
+        list_sort(list, count);
+    else
+        list_cumsum(s, list, type_elements(type) / count, count);
 }
 
 /* --- loops --- */
