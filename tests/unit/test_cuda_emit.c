@@ -45,9 +45,8 @@ static int64_t grid(const struct function *function, const struct kernel *kernel
     switch (kernel->skeleton) {
     case SKELETON_rows:
         rows_domain(function, kernel, &domain);
-        return variant->tiles ? variant->tiles
-                              : rows_blocks(&domain, kernel) *
-                                    attributes_int(&kernel->attributes, ATTRIBUTE_split);
+        return rows_blocks(&domain, kernel) *
+               attributes_int(&kernel->attributes, ATTRIBUTE_split);
     case SKELETON_sort:
     case SKELETON_cumsum:
         gpu_lines(function, kernel, &lines);
@@ -221,7 +220,6 @@ static void rows_of_threads(void **state)
     CHECK(softmax, "rows", {.threads = 32, .vector = 1, .rows = 1},
           {.threads = 128, .vector = 4, .rows = 1}, {.threads = 128, .vector = 8, .rows = 4},
           {.threads = 64, .vector = 2, .rows = 8}, {.threads = 128, .vector = 4, .rows = 2},
-          {.threads = 64, .vector = 4, .rows = 2, .tiles = 3},
           {.threads = 64, .vector = 4, .rows = 1, .split = 3});
     CHECK(statistics, "rows", {.threads = 64, .vector = 8, .rows = 2},
           {.threads = 32, .vector = 4, .rows = 32}, {.threads = 256, .vector = 4, .rows = 1},
@@ -239,7 +237,6 @@ static void columns_of_threads(void **state)
     CHECK(columns, "rows", {.threads = 32, .vector = 1, .cols = 8},
           {.threads = 64, .vector = 4, .cols = 32}, {.threads = 128, .vector = 8, .cols = 64},
           {.threads = 32, .vector = 4, .cols = 128},
-          {.threads = 64, .vector = 4, .cols = 16, .tiles = 4},
           {.threads = 64, .vector = 4, .cols = 32, .split = 3});
 }
 
