@@ -6,7 +6,7 @@
 
 /* Batches of at most so many rows stream the stored weights through once; on GPUs, by the
  * cores or with the weights as the rows of tensor-core tiles. */
-enum { GEMV_ROWS = 15, GPU_GEMV_ROWS = 4, GPU_SKINNY_ROWS = 64 };
+enum { GEMV_ROWS = 15, GPU_GEMV_ROWS = 4, GPU_GEMV_BYTES = 120 << 10, GPU_SKINNY_ROWS = 64 };
 
 struct groups groups_create(struct fuse_graph *graph, bool pairs)
 {
@@ -102,12 +102,24 @@ static bool streams_weights(const struct node *node)
            !node_int(node, transa);
 }
 
+/* Whether the rows of the left operand can wait in the shared memory of a block, in 16 bits where
+ * nothing has more. */
+static bool rows_can_wait(const struct node *node)
+{
+    const struct type *left = &node->operands[0]->type;
+    bool stored = node->operands[1]->node->op == OP_weight;
+    int64_t bytes = stored && dtype_bits(left->dtype) == 16 ? 2 : 4;
+    return type_elements(left) <= GPU_GEMV_BYTES / bytes;
+}
+
 static enum skeleton product_skeleton(const struct groups *groups, const struct node *node)
 {
     int64_t rows = matmul_rows(node);
     if (!streams_weights(node) || rows > (groups->graph->gpu ? GPU_SKINNY_ROWS : GEMV_ROWS))
         return SKELETON_matmul;
-    return groups->graph->gpu && rows > GPU_GEMV_ROWS ? SKELETON_skinny : SKELETON_gemv;
+    if (groups->graph->gpu && (rows > GPU_GEMV_ROWS || !rows_can_wait(node)))
+        return SKELETON_skinny;
+    return SKELETON_gemv;
 }
 
 /* One new position over a cache: the keys are what there is to share out. */
