@@ -99,7 +99,8 @@ static void wrong_kernels(void **state)
     struct emulated_result wrong = check_changed(arena, "m_exp_f32(", "1 + m_exp_f32(");
     assert_int_equal(wrong.errors, 0);
     assert_false(wrong.check.worst <= wrong.check.limit);
-    struct emulated_result far = check_changed(arena, "load_f32x4(x0 + ", "load_f32x4(x0 + 1800 + ");
+    struct emulated_result far =
+        check_changed(arena, "load_f32x4(x0 + ", "load_f32x4(x0 + 1800 + ");
     assert_true(far.errors > 0);
     assert_true(isnan(far.check.worst));
     assert_non_null(strstr(far.error, "out_of_bounds"));
@@ -135,6 +136,7 @@ int main(int count, char **words)
 {
     const struct CMUnitTest tests[] = {
         {"loops", check_file, NULL, NULL, "tests/unit/kernels/loops.ir"},
+        {"products", check_file, NULL, NULL, "tests/unit/kernels/products.ir"},
         {"deep", check_file, NULL, NULL, "tests/unit/kernels/deep.ir"},
         {"attention", check_file, NULL, NULL, "tests/unit/kernels/attention.ir"},
         {"index", check_file, NULL, NULL, "tests/unit/kernels/index.ir"},
