@@ -95,6 +95,8 @@ struct copy_shape copy_shape(struct generator *g, const struct gpu_product *p, i
                              bool along_k);
 
 /* --- matmul_copy.c --- */
+/* "8192 + ", or nothing: where the operand begins in a stage. */
+const char *stage_text(struct generator *g, const struct tile_operand *o);
 /* What a thread copies, before the pipeline starts at step `first`. */
 void emit_copy_declarations(struct generator *g, struct gpu_product *p);
 /* Starts the copies of one stage to `put` and moves on to the next; what goes through registers

@@ -144,6 +144,11 @@ static const char *pointer_text(struct generator *g, const struct gpu_product *p
     return o->left ? texts[0] : by_segment(g, p, texts);
 }
 
+const char *stage_text(struct generator *g, const struct tile_operand *o)
+{
+    return o->stage_from ? arena_printf(g->arena, "%lld + ", (long long)o->stage_from) : "";
+}
+
 static void declare_operand(struct generator *g, struct gpu_product *p,
                             const struct tile_operand *o)
 {
@@ -155,8 +160,8 @@ static void declare_operand(struct generator *g, struct gpu_product *p,
     const char *lane = arena_printf(g->arena, "thread %% %lld", (long long)s->lanes);
     const char *chunk = s->swizzle ? arena_printf(g->arena, "%s(%s_row, %s)", s->swizzle, n, lane)
                                    : lane;
-    writer_line(w, "const shared_t %s_to = %lld + %s_row * %lld + %s * 16;", n,
-                (long long)o->stage_from, n, (long long)s->row_bytes, chunk);
+    writer_line(w, "const shared_t %s_to = %s%s_row * %lld + %s * 16;", n,
+                stage_text(g, o), n, (long long)s->row_bytes, chunk);
     if (outer_tail(p, o))
         writer_line(w, "const %s %s_left = %s - %s_%s;", g->dialect->index_type, n,
                     o->left ? arena_printf(g->arena, "%lld - m0", (long long)p->layout.e.m)

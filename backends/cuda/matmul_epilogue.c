@@ -358,9 +358,10 @@ static void emit_segment(struct generator *g)
     for (int v = 0; v < g->variable_count; v++)
         g->variables[v].atom = -1;
     scope_open(g);
-    writer_line(scope_writer(g), "const int column_tile = tile - %lld;",
-                (long long)segment->first_tile);
-    emit_digits(g, 0, first_of(g, UNIT), "column_tile");
+    if (segment->first_tile)
+        writer_line(scope_writer(g), "const int column_tile = tile - %lld;",
+                    (long long)segment->first_tile);
+    emit_digits(g, 0, first_of(g, UNIT), segment->first_tile ? "column_tile" : "tile");
     scope_open(g);
     struct writer *w = scope_writer(g);
     writer_line(w, "const int slab_row = unit / %lld, place = unit %% %lld;", (long long)across,

@@ -43,8 +43,8 @@ static void declare_mma(struct generator *g, const struct gpu_product *p,
         row = arena_printf(g->arena, "(%s * %lld + %s)", warp, warp_extent(p, o), row);
     else
         chunk = arena_printf(g->arena, "%s * %lld + %s", warp, place.row_chunks, chunk);
-    writer_line(scope_writer(g), "const shared_t %s_at = %lld + %s * %lld + %s(%s, %s) * 16%s%s;",
-                o->name, (long long)o->stage_from, row, (long long)o->shape.row_bytes,
+    writer_line(scope_writer(g), "const shared_t %s_at = %s%s * %lld + %s(%s, %s) * 16%s%s;",
+                o->name, stage_text(g, o), row, (long long)o->shape.row_bytes,
                 o->shape.swizzle, place.row, chunk, place.within ? " + " : "",
                 place.within ? place.within : "");
 }
@@ -57,12 +57,12 @@ static void declare_exact(struct generator *g, const struct gpu_product *p,
     const char *at = arena_printf(g->arena, "(%s * %lld + %s)",
                                   o->left ? "warp_row" : "warp_column", warp_extent(p, o), lane);
     if (o->along_k)
-        writer_line(scope_writer(g), "const shared_t %s_at = %lld + %s * %lld + %s(%s, 0) * 16;",
-                    o->name, (long long)o->stage_from, at, (long long)o->shape.row_bytes,
+        writer_line(scope_writer(g), "const shared_t %s_at = %s%s * %lld + %s(%s, 0) * 16;",
+                    o->name, stage_text(g, o), at, (long long)o->shape.row_bytes,
                     o->shape.swizzle, lane);
     else
-        writer_line(scope_writer(g), "const shared_t %s_at = %lld + %s * 4;", o->name,
-                    (long long)o->stage_from, at);
+        writer_line(scope_writer(g), "const shared_t %s_at = %s%s * 4;", o->name,
+                    stage_text(g, o), at);
 }
 
 void emit_multiply_declarations(struct generator *g, struct gpu_product *p)
