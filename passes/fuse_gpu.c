@@ -13,6 +13,62 @@ static bool is_living_product(const struct groups *groups, int group)
     return g->merged < 0 && groups_is_product(g);
 }
 
+/* By bit: the products of the group that a node depends on; `reach` by position of the nodes. */
+static unsigned find_reach(struct groups *groups, int group, int position, unsigned *reach,
+                           int *products)
+{
+    const struct fuse_graph *graph = groups->graph;
+    unsigned bits = 0;
+    for (size_t i = 0; i < graph->needs[position].count; i++) {
+        int from = fuse_position(graph, graph->needs[position].items[i].value);
+        bits |= from >= 0 && groups_of(groups, from) == group ? reach[from] : 0;
+    }
+    if (graph->nodes[position]->op == OP_matmul)
+        bits = 1u << ((*products)++ % 32);
+    return reach[position] = bits;
+}
+
+/* Products of the group that meet in one value, the same number everywhere; else 0. */
+static int count_partners(struct groups *groups, int group)
+{
+    enum { MOST = 32 };
+    struct fuse_graph *graph = groups->graph;
+    unsigned *reach = arena_array(graph->module->arena, unsigned, (size_t)graph->count + 1);
+    unsigned together[MOST] = {0};
+    int products = 0, count = 0;
+    for (int p = 0; p < graph->count; p++) {
+        unsigned bits =
+            groups_of(groups, p) == group ? find_reach(groups, group, p, reach, &products) : 0;
+        for (int i = 0; i < MOST; i++)
+            together[i] |= bits >> i & 1 ? bits : 0;
+    }
+    for (int i = 0; i < products && i < MOST; i++) {
+        int size = __builtin_popcount(together[i]);
+        if (count != 0 && size != count)
+            return 0;
+        count = size;
+    }
+    return products <= MOST ? count : 0;
+}
+
+/* The type of the first product's right operand as it stands in memory. */
+static enum dtype stored_type(const struct groups *groups, int group)
+{
+    const struct value *value = groups->list.items[group].anchor->operands[1];
+    while (value->node->op == OP_cast || value->node->op == OP_reshape ||
+           value->node->op == OP_transpose)
+        value = value->node->operands[0];
+    return value->type.dtype;
+}
+
+/* Segments of one kernel have as many partners each, and weights of one type. */
+static bool are_alike(struct groups *groups, int into, int from)
+{
+    int partners = count_partners(groups, into);
+    return partners > 0 && partners == count_partners(groups, from) &&
+           stored_type(groups, into) == stored_type(groups, from);
+}
+
 /* By value id of a left operand: the last product group that has it, + 1. */
 static void merge_segments(struct groups *groups)
 {
@@ -22,7 +78,8 @@ static void merge_segments(struct groups *groups)
         if (!is_living_product(groups, group))
             continue;
         int *other = &last[groups->list.items[group].anchor->operands[0]->id];
-        if (*other == 0 || !groups_merge(groups, groups_find(groups, *other - 1), group))
+        int into = *other ? groups_find(groups, *other - 1) : -1;
+        if (into < 0 || !are_alike(groups, into, group) || !groups_merge(groups, into, group))
             *other = group + 1;
     }
 }
@@ -196,9 +253,8 @@ static const struct node *product_under(struct groups *groups, int group, int po
 static bool leaves_whole(struct groups *groups, const struct value *value)
 {
     int position = fuse_position(groups->graph, value), group = groups_of(groups, position);
-    const struct node *product = is_living_product(groups, group)
-                                     ? product_under(groups, group, position)
-                                     : NULL;
+    const struct node *product =
+        is_living_product(groups, group) ? product_under(groups, group, position) : NULL;
     return !product || (op_info(value->node->op)->flags & OP_EFFECT) ||
            type_elements(&product->results[0].type) == type_elements(&value->type);
 }

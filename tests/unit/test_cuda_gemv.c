@@ -82,10 +82,34 @@ static void test_all(void **state)
             }
 }
 
+/* Products of one operand that are unlike, by partners or stored types, are kernels of their own;
+ * the passes choose the shapes of all. */
+static void test_unlike(void **state)
+{
+    static const char text[] =
+        "ir 1\nmodule m stage=clean\n"
+        "weight %q {tensor=q file=x} : bf16[64,128]\nweight %g {tensor=g file=x} : bf16[96,128]\n"
+        "weight %u {tensor=u file=x} : bf16[96,128]\nweight %l {tensor=l file=x} : f32[16,128]\n"
+        "func f\n  param %x : bf16[1,1,128]\n"
+        "  %qx = matmul %x, %q {transb dtype=f32} : f32[1,1,64]\n"
+        "  %gx = matmul %x, %g {transb dtype=f32} : f32[1,1,96]\n"
+        "  %ux = matmul %x, %u {transb dtype=f32} : f32[1,1,96]\n"
+        "  %s = sigmoid %gx : f32[1,1,96]\n  %h = mul %s, %ux : f32[1,1,96]\n"
+        "  %lb = cast %l {dtype=bf16} : bf16[16,128]\n"
+        "  %lx = matmul %x, %lb {transb dtype=f32} : f32[1,1,16]\n"
+        "  return %qx as q\n  return %h as h\n  return %lx as l\nend\n";
+    (void)state;
+    struct emulated_report report =
+        emulated_text(text, &(struct emulated_request){.skeleton = "gemv"});
+    emulated_expect(&report);
+    assert_int_equal(report.kernels, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_unlike),
         cmocka_unit_test(test_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
