@@ -72,6 +72,8 @@ void call_copy_wait(int line, int pending)
         if (machine->shadow)
             shadow_copy_end(thread, &copies->items[done]);
     }
+    if (done == 0)
+        return;
     copies->count -= done;
     memmove(copies->items, copies->items + done, copies->count * sizeof *copies->items);
 }
