@@ -94,13 +94,24 @@ static struct pairing start(struct groups *groups, int group)
     return (struct pairing){groups, group, type_elements(&anchor->results[0].type), 0, true};
 }
 
+/* Whether tiles can hold whole pairs: theirs have a power of two of columns, of which one half is
+ * at least so many; the blocks of gemv have any number. */
+static bool tiles_hold(const struct groups *groups, int group, int64_t distance)
+{
+    enum { MATMUL_HALF = 32, SKINNY_HALF = 16 };
+    enum skeleton skeleton = groups->list.items[group].skeleton;
+    int64_t half = skeleton == SKELETON_matmul ? MATMUL_HALF : SKINNY_HALF;
+    return skeleton == SKELETON_gemv || distance == 0 || distance % half == 0 ||
+           half % distance == 0;
+}
+
 bool pairs_accept(struct groups *groups, int group, const struct node *node)
 {
     struct pairing p = start(groups, group);
     p.fits = has_fitting_size(&p, &node->results[0].type);
     for (int i = 0; i < node->operand_count; i++)
         follow(&p, node->operands[i]);
-    return p.fits;
+    return p.fits && tiles_hold(groups, group, p.distance);
 }
 
 bool pairs_accept_operand(struct groups *groups, int group, struct value *value)
@@ -108,5 +119,5 @@ bool pairs_accept_operand(struct groups *groups, int group, struct value *value)
     struct pairing p = start(groups, group);
     p.fits = type_elements(&value->type) == p.elements;
     follow(&p, value);
-    return p.fits;
+    return p.fits && tiles_hold(groups, group, p.distance);
 }

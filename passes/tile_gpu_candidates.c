@@ -112,17 +112,20 @@ static void list_tiles(const struct tile_subject *s, struct tile_list *list)
 /* As many columns a block as give all multiprocessors the same number of blocks. */
 static void list_gemv(const struct tile_subject *s, struct tile_list *list)
 {
-    static const int64_t widths[] = {8, 16, 24, 32, 40, 48, 56, 64, 96, 128, 192, 256};
+    enum { WIDTHS = 13 };
     struct product_layout layout;
     if (!product_segments(s->arena, s->function, s->kernel, &layout))
         return;
-    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
-        struct tile_candidate c = {.threads = 256, .cols = widths[i], .pair = pair_of(&layout)};
+    int64_t pair = pair_of(&layout); /* tiles of two of its runs are always whole */
+    const int64_t widths[WIDTHS] = {8, 16, 24, 32, 40, 48, 56, 64, 96, 128, 192, 256, 2 * pair};
+    for (size_t i = 0; i < (pair > 0 ? WIDTHS : WIDTHS - 1); i++) {
+        struct tile_candidate c = {.threads = 256, .cols = widths[i], .pair = pair};
         if (!product_tile(&layout, c.cols, c.pair))
             continue;
         for (c.stages = 1; c.stages <= 8; c.stages *= 2)
             for (c.nr = 1; c.nr <= 4; c.nr *= 2)
-                if (c.nr * c.stages * layout.segments[0].count <= 8 && c.nr * 8 <= c.cols)
+                if (c.nr * c.stages * layout.segments[0].count <= 8 &&
+                    (c.nr == 1 || c.nr * 8 <= c.cols))
                     add(list, c);
     }
 }
@@ -135,11 +138,12 @@ static void list_skinny(const struct tile_subject *s, struct tile_list *list)
         return;
     int64_t partners = layout.segments[0].count;
     int bits = dtype_bits(layout.segments[0].anchors[0]->operands[0]->type.dtype);
-    struct tile_candidate c = {.threads = 128, .pair = pair_of(&layout)};
+    struct tile_candidate c = {.pair = pair_of(&layout)};
     for (c.kc = 512 / bits; c.kc <= 1024 / bits; c.kc *= 2)
         for (int64_t rows = 256; rows >= 32; rows /= 2)
             for (c.stages = 6; c.stages >= 2; c.stages -= 2) {
                 c.cols = rows / partners;
+                c.threads = rows > 32 ? 128 : 64;
                 if (product_tile(&layout, c.cols, c.pair))
                     add_splits(s, list, c, layout.tiles, ceil_divide(layout.e.k, c.kc));
             }
