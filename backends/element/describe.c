@@ -3,6 +3,7 @@
 
 #include "backends/element/parts.h"
 #include "ir/cost.h"
+#include "ir/gpu_predict.h"
 #include "ir/names.h"
 
 #include <string.h>
@@ -40,6 +41,16 @@ static void comment_node(struct generator *g, struct str *out, const struct node
     str_printf(out, "\n");
 }
 
+/* ", 41.8 us predicted (HBM)" for a GPU whose figures are known. */
+static const char *predicted_text(struct generator *g)
+{
+    struct gpu_prediction prediction;
+    if (!g->target || !g->target->gpu ||
+        !gpu_predict(g->target->gpu, g->function, g->kernel, &prediction))
+        return "";
+    return arena_printf(g->arena, ", %.3g us predicted (%s)", prediction.us, prediction.bound);
+}
+
 const char *kernel_comment(struct generator *g)
 {
     enum { LINES = 24 };
@@ -49,8 +60,9 @@ const char *kernel_comment(struct generator *g)
     const char *scope = nodes.count ? nodes.items[nodes.count - 1]->scope : NULL;
     if (!scope || !name_valid(scope, strlen(scope))) /* IR text may say anything */
         scope = "";
-    str_printf(&out, "/*\n * %s%s%s: %.4g MFLOP, %.4g MB\n", skeleton_name(g->kernel->skeleton),
-               scope[0] ? " of " : "", scope, cost.flops / 1e6, cost.bytes / 1e6);
+    str_printf(&out, "/*\n * %s%s%s: %.4g MFLOP, %.4g MB%s\n", skeleton_name(g->kernel->skeleton),
+               scope[0] ? " of " : "", scope, cost.flops / 1e6, cost.bytes / 1e6,
+               predicted_text(g));
     for (int i = 0; i < nodes.count && i < LINES; i++)
         comment_node(g, &out, nodes.items[i]);
     if (nodes.count > LINES)
