@@ -197,7 +197,11 @@ static const char *const meanings[OP_COUNT] = {
     [OP_transpose] = "{perm}: axis i of the result is axis perm[i] of the operand",
     [OP_broadcast] = "{dims}: axes of extent 1 repeat; of the same rank, or from rank 0",
     [OP_slice] = "{axis at len step}: elements at, at+step, ...",
-    [OP_concat] = "{axis}: one operand after the other",
+    [OP_concat] =
+        "{axis granule}: one operand after the other, or with `granule` so many elements of each "
+        "in turn. Weights joined along the columns of a product are its segments: nothing is "
+        "copied. The `pair` of GPU kernels is another map, of one weight's own columns j and "
+        "j + pair into one tile (see ir/skeletons.def)",
     [OP_pad] = "{low high value}: `value` before and after, for each axis",
     [OP_gather] =
         "%table[b.., N, d..], %ids[b.., i..] {batch} to [b.., i.., d..]; an id outside is "

@@ -179,7 +179,12 @@ double element_concat(struct demand *d, const struct node *node, int result, int
     int64_t index[MAX_RANK], axis = node_int(node, axis);
     int part = 0;
     split_index(&node->results[result].type, flat, index);
-    for (; index[axis] >= node->operands[part]->type.dims[axis]; part++)
+    int64_t granule = node_int(node, granule), turn = granule * node->operand_count;
+    if (granule) {
+        part = (int)(index[axis] % turn / granule);
+        index[axis] = index[axis] / turn * granule + index[axis] % granule;
+    }
+    for (; !granule && index[axis] >= node->operands[part]->type.dims[axis]; part++)
         index[axis] -= node->operands[part]->type.dims[axis];
     return demand_operand(d, node, part, join_index(&node->operands[part]->type, index));
 }

@@ -140,9 +140,11 @@ void interpret_concat(const struct interp_call *call)
     int64_t strides[MAX_RANK], axis = node_int(call->node, axis), at = 0;
     const struct type *type = call_result(call);
     int64_t count = row_major(type, strides);
-    int64_t step = type->dims[axis] * strides[axis];
+    int64_t granule = node_int(call->node, granule);
+    int64_t turn = granule ? granule * call->node->operand_count : type->dims[axis];
+    int64_t step = turn * strides[axis];
     for (int i = 0; i < call->node->operand_count; i++) {
-        int64_t run = call_type(call, i)->dims[axis] * strides[axis];
+        int64_t run = (granule ? granule : call_type(call, i)->dims[axis]) * strides[axis];
         copy_runs(call->out[0] + at, step, call->in[i], run, step ? count / step : 0);
         at += run;
     }

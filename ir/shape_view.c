@@ -117,6 +117,12 @@ void shape_slice(const struct shape_call *call)
     shape_result(call, 0, result.dtype, result.rank, result.dims);
 }
 
+static void refuse_granule(const struct shape_call *call)
+{
+    fatal_at(call->location, SHAPE_ATTRIBUTE, call->name, "granule",
+             "operands that take turns have equal extents, multiples of it");
+}
+
 void shape_concat(const struct shape_call *call)
 {
     int axis = shape_axis(call, 0);
@@ -132,7 +138,12 @@ void shape_concat(const struct shape_call *call)
             fatal_at(call->location, SHAPE_DIMS, call->name, shape_text(operand_type(call, 0)),
                      shape_text(operand_type(call, i)));
         result.dims[axis] += extent; /* at most 64 of less than 2^40 */
+        if (call_int(call, granule) && extent != operand_type(call, 0)->dims[axis])
+            refuse_granule(call);
     }
+    int64_t granule = call_int(call, granule);
+    if (granule < 0 || (granule > 0 && operand_type(call, 0)->dims[axis] % granule))
+        refuse_granule(call);
     shape_result(call, 0, result.dtype, result.rank, result.dims);
 }
 

@@ -13,15 +13,18 @@ static bool is_leaf(const struct node *node)
     return (op_info(node->op)->flags & OP_LEAF) != 0;
 }
 
-/* Whether a value is (an index map of) a weight alone, packed or not. */
+/* Whether a value is (an index map of) weights alone, packed or not. */
 static bool is_weight(const struct value *value)
 {
     const struct node *node = value->node;
     if (node->op == OP_reshape || node->op == OP_slice || node->op == OP_transpose)
         return is_weight(node->operands[0]);
-    if (node->op == OP_decode)
-        return is_weight(node->operands[0]) && is_weight(node->operands[1]);
-    return node->op == OP_weight;
+    if (node->op != OP_decode && node->op != OP_concat)
+        return node->op == OP_weight;
+    for (int i = 0; i < node->operand_count; i++)
+        if (!is_weight(node->operands[i]))
+            return false;
+    return true;
 }
 
 /* Whether a value is (a view of) a state of floats. What computes with one is computed once: two

@@ -103,14 +103,33 @@ void gradient_slice(struct gradient *g, const struct node *node, struct value *d
     gradient_add(g, node, 0, pad_axis(g, dy, axis, at, room - dy->type.dims[axis]));
 }
 
+/* x as [turns, elements of a turn, rest]: `turn` elements along the axis at a time. */
+static struct value *split_turns(struct gradient *g, struct value *x, int axis, int64_t turn)
+{
+    int64_t dims[3] = {1, turn, 1};
+    for (int i = 0; i < axis; i++)
+        dims[0] *= x->type.dims[i];
+    dims[0] *= turn ? x->type.dims[axis] / turn : 0;
+    for (int i = axis + 1; i < x->type.rank; i++)
+        dims[2] *= x->type.dims[i];
+    return build_reshape(&g->b, x, 3, dims);
+}
+
 void gradient_concat(struct gradient *g, const struct node *node, struct value *dy)
 {
     int axis = (int)node_int(node, axis);
-    int64_t at = 0;
+    int64_t at = 0, granule = node_int(node, granule);
+    if (granule) /* turns become an axis of their own */
+        dy = split_turns(g, dy, axis, granule * node->operand_count);
     for (int i = 0; i < node->operand_count; i++) {
-        int64_t len = operand_type(node, i)->dims[axis];
+        const struct type *type = operand_type(node, i);
+        int64_t len = granule ? granule : type->dims[axis];
+        struct value *part = NULL;
         if (gradient_wanted(g, node, i))
-            gradient_add(g, node, i, build_slice(&g->b, dy, axis, at, len));
+            part = build_slice(&g->b, dy, granule ? 1 : axis, at, len);
+        if (part)
+            gradient_add(g, node, i,
+                         granule ? build_reshape(&g->b, part, type->rank, type->dims) : part);
         at += len;
     }
 }

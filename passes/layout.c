@@ -19,6 +19,20 @@ static bool is_decoded(const struct node *node)
            node->operands[1]->node->op == OP_weight;
 }
 
+/* Weights joined along the columns of a product: its segments. */
+static bool is_segments(const struct node *product, int operand)
+{
+    const struct node *node = product->operands[operand]->node;
+    if (node->op == OP_cast)
+        node = node->operands[0]->node;
+    if (product->op != OP_matmul || operand != 1 || node->op != OP_concat)
+        return false;
+    for (int i = 0; i < node->operand_count; i++)
+        if (node->operands[i]->node->op != OP_weight)
+            return false;
+    return node_int(node, axis) == node->results[0].type.rank - (node_int(product, transb) ? 2 : 1);
+}
+
 /* A value that will stand in memory, or a reshape of one. The filter of a product may be decoded
  * from its stored type on the way. */
 static bool is_contiguous(const struct value *value, bool decodes)
@@ -78,7 +92,8 @@ static void lay_out_operands(struct rebuild *r, struct node *node)
     for (int i = 0; i < node->operand_count; i++) {
         if (node->op == OP_matmul)
             absorb_transpose(&r->builder, node, i);
-        if (!is_contiguous(node->operands[i], decodes_operand(node->op, i)))
+        if (!is_segments(node, i) &&
+            !is_contiguous(node->operands[i], decodes_operand(node->op, i)))
             node->operands[i] = copy_of(&r->builder, node->operands[i]);
     }
 }
@@ -133,7 +148,8 @@ static void lay_out_function(struct module *module, struct function *function)
  * Requires: no kernels.
  * Preserves: every value, bit for bit.
  * Breaks: nothing. Afterwards operands of structured ops are contiguous (leaves, computed values,
- *   reshapes of them; the second operand of matmul also a packed weight, and a cast of either),
+ *   reshapes of them; the second operand of matmul also a packed weight, weights joined along its
+ *   columns, and a cast of either),
  *   and each binding has a computed value of its own.
  */
 void pass_layout(struct module *module)

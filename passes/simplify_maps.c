@@ -82,7 +82,8 @@ static struct value *slice_of_part(struct builder *b, const struct node *node, s
 {
     int64_t axis = node_int(node, axis), at = node_int(node, at), len = node_int(node, len);
     int64_t step = node_int(node, step), last = at + (len - 1) * step;
-    if (!is_op(x, OP_concat) || node_int(x->node, axis) != axis || len < 1)
+    if (!is_op(x, OP_concat) || node_int(x->node, axis) != axis || len < 1 ||
+        node_int(x->node, granule))
         return NULL;
     for (int i = 0; i < x->node->operand_count; i++) {
         struct value *part = operand_of(x, i);
@@ -118,8 +119,11 @@ static struct value *simplify_concat(struct builder *b, const struct node *node,
     bool nested = false;
     if (node->operand_count == 1)
         return operands[0];
+    if (node_int(node, granule))
+        return NULL;
     for (int i = 0; i < node->operand_count; i++) {
-        bool flat = !is_op(operands[i], OP_concat) || node_int(operands[i]->node, axis) != axis;
+        bool flat = !is_op(operands[i], OP_concat) || node_int(operands[i]->node, axis) != axis ||
+                    node_int(operands[i]->node, granule);
         int inner = flat ? 1 : operands[i]->node->operand_count;
         if (count + inner > 64)
             return NULL;

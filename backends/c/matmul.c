@@ -58,7 +58,8 @@ static void find_sides(struct generator *g, struct matmul *m, int which)
     const struct node *node = whole->node;
     int axis = whole->type.rank - (transb ? 2 : 1), parts = 1;
     bool segments = node->op == OP_concat && !is_loaded(g, whole) &&
-                    node_int(node, axis) == axis && node->operand_count <= SEGMENTS;
+                    node_int(node, axis) == axis && node_int(node, granule) == 0 &&
+                    node->operand_count <= SEGMENTS;
     for (int i = 0; segments && i < node->operand_count; i++)
         segments = node->operands[i]->type.dims[axis] % g->target->nr == 0;
     if (segments)

@@ -119,22 +119,42 @@ static struct index bounded(struct generator *g, struct index position, int64_t 
                                        high >= extent ? extent - 1 : high));
 }
 
+/* The extents before, along and after the axis of a concat's result or operand, which has `parts`
+ * of the segments. Segments that take turns are segments of extent `granule` under a longer axis. */
+static void concat_extents(const struct node *node, const struct type *type, int parts,
+                           int64_t out_dims[3])
+{
+    int64_t turn = node_int(node, granule) * parts;
+    three_extents(type, (int)node_int(node, axis), out_dims);
+    if (turn) {
+        out_dims[0] *= out_dims[1] / turn;
+        out_dims[1] = turn;
+    }
+}
+
+static int64_t segment_extent(const struct node *node, int part)
+{
+    int64_t dims[3];
+    concat_extents(node, &node->operands[part]->type, 1, dims);
+    return dims[1];
+}
+
 static struct element concat_part(struct generator *g, const struct node *node, int part,
                                   int64_t start, const struct index axes[3])
 {
     const struct value *operand = node->operands[part];
     int64_t dims[3];
-    three_extents(&operand->type, (int)node_int(node, axis), dims);
+    concat_extents(node, &operand->type, 1, dims);
     struct index inner[3] = {axes[0], bounded(g, axes[1], start, dims[1]), axes[2]};
     return value_at(g, operand, index_put_together(&g->space, 3, dims, inner));
 }
 
 struct element concat_at(struct generator *g, const struct node *node, struct index index)
 {
-    int axis = (int)node_int(node, axis), part = 0;
+    int part = 0;
     int64_t dims[3], start = 0, low, high;
     struct index axes[3];
-    three_extents(&node->results[0].type, axis, dims);
+    concat_extents(node, &node->results[0].type, node->operand_count, dims);
     index_take_apart(&g->space, index, 3, dims, axes);
     if (g->space.split.wanted) /* the axes are not final: this attempt will be abandoned */
         return (struct element){"0", 0};
@@ -142,9 +162,9 @@ struct element concat_at(struct generator *g, const struct node *node, struct in
     low = low < 0 ? 0 : low; /* the range is a bound; the index itself is one of the result's */
     high = high >= dims[1] ? dims[1] - 1 : high;
     while (part + 1 < node->operand_count && /* an empty result has no index to find */
-           start + node->operands[part]->type.dims[axis] <= low)
-        start += node->operands[part++]->type.dims[axis];
-    int64_t end = start + node->operands[part]->type.dims[axis];
+           start + segment_extent(node, part) <= low)
+        start += segment_extent(node, part++);
+    int64_t end = start + segment_extent(node, part);
     if (high < end || ask_cut(g, &axes[1], end))
         return concat_part(g, node, part, start, axes);
     int depth = index_depth(&g->space, &index);
@@ -154,7 +174,7 @@ struct element concat_at(struct generator *g, const struct node *node, struct in
                 emit_compute_type(node->results[0].type.dtype), result.text);
     const char *position = index_text(&g->space, &axes[1]);
     for (; start <= high; start = end, part++) {
-        end = start + node->operands[part]->type.dims[axis];
+        end = start + segment_extent(node, part);
         scope_open_conditional(g, depth);
         struct element chosen = concat_part(g, node, part, start, axes);
         writer_line(scope_writer(g), "%s = %s;", result.text, chosen.text);

@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-static const char *const files[] = {"loops", "products", "deep",   "attention",
-                                    "conv",  "index",    "encoded"};
+static const char *const files[] = {"loops", "products", "deep",    "attention",
+                                    "conv",  "index",    "encoded", "segments"};
 
 static struct module *plan(struct arena *arena, const char *name, const struct target *target)
 {

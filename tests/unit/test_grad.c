@@ -294,6 +294,23 @@ static void convolutions(void **state)
     }
 }
 
+/* Operands of a concat that take turns. */
+static void turns(void **state)
+{
+    for (int axis = 0; axis < 3; axis++) {
+        struct attributes at = {0};
+        end(state);
+        begin(state);
+        attributes_set_int(arena, &at, ATTRIBUTE_axis, axis);
+        attributes_set_int(arena, &at, ATTRIBUTE_granule, 2);
+        struct value *operands[] = {weight("x", 3, (int64_t[]){4, 6, 2}),
+                                    weight("y", 3, (int64_t[]){4, 6, 2})};
+        double error = check(&build_node(&b, OP_concat, operands, 2, at, NULL)->results[0]);
+        if (!(error < 1e-6))
+            fail_msg("concat by turns along axis %d: error %g", axis, error);
+    }
+}
+
 /* The gradients of a convolution have gradients themselves. */
 static void convolution_gradients(void **state)
 {
@@ -564,6 +581,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(convolutions, begin, end),
         cmocka_unit_test_setup_teardown(convolution_gradients, begin, end),
         cmocka_unit_test_setup_teardown(sorts, begin, end),
+        cmocka_unit_test_setup_teardown(turns, begin, end),
         cmocka_unit_test_setup_teardown(attentions, begin, end),
         cmocka_unit_test_setup_teardown(running_sums, begin, end),
         cmocka_unit_test_setup_teardown(random_graphs, begin, end),
