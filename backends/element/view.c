@@ -120,7 +120,8 @@ static struct index bounded(struct generator *g, struct index position, int64_t 
 }
 
 /* The extents before, along and after the axis of a concat's result or operand, which has `parts`
- * of the segments. Segments that take turns are segments of extent `granule` under a longer axis. */
+ * of the segments. Segments that take turns are segments of extent `granule` under a longer
+ * axis. */
 static void concat_extents(const struct node *node, const struct type *type, int parts,
                            int64_t out_dims[3])
 {
