@@ -65,7 +65,7 @@ static void check_text(const char *name, const char *text, size_t length)
     fatal(CONFIG_INVALID, name, line, column, json.error ? json.error : "expected an object");
 }
 
-/* Values whose keys are looked up inside: anything but an object would be passed over in silence. */
+/* Values whose keys are looked up: anything but an object would be passed over in silence. */
 static void check_objects(struct config_view *view)
 {
     static const char *const objects[] = {"rope_scaling", "rope_parameters"};
