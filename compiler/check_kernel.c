@@ -228,7 +228,6 @@ static void release_input(void *context, const struct value *value)
     snapshot_drop(&check->state->inputs[value->id]);
 }
 
-/* The coarsest element type among what the kernel reads and makes sets the limit. */
 static double limit_of(enum dtype dtype)
 {
     if (dtype_bits(dtype) == 16)
@@ -236,12 +235,12 @@ static double limit_of(enum dtype dtype)
     return dtype == DTYPE_tf32 ? limit_tf32 : limit_f32;
 }
 
-static double find_limit(const struct kernel_check *check)
+double kernel_check_limit(const struct function *function, const struct kernel *kernel)
 {
     double limit = limit_f32;
-    for (size_t i = 0; i < check->function->nodes.count; i++) {
-        const struct node *node = check->function->nodes.items[i];
-        if (node->kernel != check->kernel)
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *node = function->nodes.items[i];
+        if (node->kernel != kernel)
             continue;
         limit = fmax(limit, limit_of(node->results[0].type.dtype));
         for (int o = 0; o < node->operand_count; o++)
@@ -258,7 +257,7 @@ struct check_result kernel_check_end(struct kernel_check *check)
     free(state->inputs);
     struct check_result result = state->result;
     result.worst = worst_error(state);
-    result.limit = find_limit(check);
+    result.limit = kernel_check_limit(check->function, check->kernel);
     check->state = NULL;
     arena_destroy(state->arena);
     return result;

@@ -25,6 +25,10 @@ void kernel_check_begin(struct kernel_check *check);
 /* After the kernel has run. What begin has made is freed. */
 struct check_result kernel_check_end(struct kernel_check *check);
 
+/* The largest error that rounding explains, in units of check_result.worst: the coarsest element
+ * type among what the kernel reads and makes sets it. */
+double kernel_check_limit(const struct function *function, const struct kernel *kernel);
+
 /* Calls visit for each value that the kernel reads from (writes to) memory; an input that several
  * nodes read comes several times. */
 void kernel_each_input(const struct function *function, const struct kernel *kernel,

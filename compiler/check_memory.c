@@ -22,18 +22,10 @@ int64_t draw_below(struct random *random, int64_t bound)
                                      (uint64_t)bound);
 }
 
+/* rt_dtype counts as enum dtype. */
 static void write_element(enum dtype dtype, char *bytes, int64_t i, double value)
 {
-    switch (dtype) {
-    case DTYPE_f32:
-    case DTYPE_tf32: ((float *)(void *)bytes)[i] = (float)dtype_round(dtype, value); break;
-    case DTYPE_f64: ((double *)(void *)bytes)[i] = value; break;
-    case DTYPE_bf16: ((uint16_t *)(void *)bytes)[i] = rt_bf16_of_f32((float)value); break;
-    case DTYPE_f16: ((uint16_t *)(void *)bytes)[i] = (uint16_t)rt_f16_of_f32((float)value); break;
-    case DTYPE_i32: ((int32_t *)(void *)bytes)[i] = (int32_t)value; break;
-    case DTYPE_i64: ((int64_t *)(void *)bytes)[i] = (int64_t)value; break;
-    default: ((uint8_t *)bytes)[i] = (uint8_t)value; break;
-    }
+    rt_write_number(dtype, bytes + i * (dtype_bits(dtype) / 8), value);
 }
 
 void write_elements(enum dtype dtype, char *bytes, const double *numbers, int64_t count)
@@ -42,26 +34,9 @@ void write_elements(enum dtype dtype, char *bytes, const double *numbers, int64_
         write_element(dtype, bytes, i, numbers[i]);
 }
 
-static double number_of_bf16(uint16_t half)
-{
-    uint32_t bits = (uint32_t)half << 16;
-    float number;
-    memcpy(&number, &bits, sizeof number);
-    return (double)number;
-}
-
 double read_element(enum dtype dtype, const char *bytes, int64_t i)
 {
-    switch (dtype) {
-    case DTYPE_f32:
-    case DTYPE_tf32: return (double)((const float *)(const void *)bytes)[i];
-    case DTYPE_f64: return ((const double *)(const void *)bytes)[i];
-    case DTYPE_bf16: return number_of_bf16(((const uint16_t *)(const void *)bytes)[i]);
-    case DTYPE_f16: return (double)rt_f32_of_f16(((const uint16_t *)(const void *)bytes)[i]);
-    case DTYPE_i32: return ((const int32_t *)(const void *)bytes)[i];
-    case DTYPE_i64: return (double)((const int64_t *)(const void *)bytes)[i];
-    default: return ((const uint8_t *)bytes)[i];
-    }
+    return rt_read_number(dtype, bytes + i * (dtype_bits(dtype) / 8));
 }
 
 static double draw_element(struct random *random, const struct type *type, int64_t bound)

@@ -1,6 +1,7 @@
 /* The verb `bench`: statistics and output; see bench.h. */
 #include "runtime/bench.h"
 
+#include "runtime/bench_verify.h"
 #include "runtime/cpu_features.h"
 #include "runtime/json_write.h"
 #include "runtime/verbs.h"
@@ -214,8 +215,9 @@ rt_status rt_run_bench(const struct rt_program *program, const struct rt_options
     rt_status status = rt_open_session(&session, program, options);
     if (status)
         return status;
-    if (options->kernels) {
-        status = bench_kernels(&session, options->json);
+    if (options->kernels || options->verify) {
+        status = options->verify ? bench_verify(&session, options->verify, options->json)
+                                 : bench_kernels(&session, options->json);
         rt_session_close(&session);
         return status;
     }

@@ -99,3 +99,32 @@ bool rt_convert(void *to, rt_u32 to_dtype, const void *from, rt_u32 from_dtype, 
         store(to, to_dtype, i, load(from, from_dtype, i));
     return true;
 }
+
+double rt_read_number(rt_u32 dtype, const void *at)
+{
+    double wide;
+    rt_i32 word;
+    rt_i64 whole;
+    switch (dtype) {
+    case RT_F64: memcpy(&wide, at, sizeof wide); return wide;
+    case RT_I32: memcpy(&word, at, sizeof word); return word;
+    case RT_I64: memcpy(&whole, at, sizeof whole); return (double)whole;
+    case RT_U8:
+    case RT_BOOL: return *(const unsigned char *)at;
+    default: return (double)load(at, dtype, 0);
+    }
+}
+
+void rt_write_number(rt_u32 dtype, void *at, double number)
+{
+    rt_i32 word = dtype == RT_I32 ? (rt_i32)number : 0;
+    rt_i64 whole = dtype == RT_I64 ? (rt_i64)number : 0;
+    switch (dtype) {
+    case RT_F64: memcpy(at, &number, sizeof number); break;
+    case RT_I32: memcpy(at, &word, sizeof word); break;
+    case RT_I64: memcpy(at, &whole, sizeof whole); break;
+    case RT_U8:
+    case RT_BOOL: *(unsigned char *)at = (unsigned char)number; break;
+    default: store(at, dtype, 0, (float)number); break;
+    }
+}

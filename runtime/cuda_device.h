@@ -68,6 +68,7 @@ rt_status cuda_place(struct cuda *cuda, const void *const *weights);
 /* Loads the modules and finds the kernels. */
 rt_status cuda_load_kernels(struct cuda *cuda);
 rt_status cuda_launch(struct rt_device *device, rt_u32 index);
+rt_status cuda_run_step(struct rt_device *device, rt_u32 function, rt_u32 step);
 rt_status cuda_time_steps(struct rt_device *device, rt_u32 function, const rt_u32 *steps,
                           rt_u32 count, rt_u32 least, double *microseconds);
 void cuda_drop_kernels(struct cuda *cuda);

@@ -65,20 +65,31 @@ void cuda_drop_kernels(struct cuda *cuda)
 
 /* --- launches --- */
 
+static rt_status launch_step(struct cuda *cuda, rt_u32 index, rt_u32 number)
+{
+    const struct rt_step *step = &cuda->program->functions[index].steps[number];
+    const struct rt_launch *launch = &cuda->program->launches[step->launch];
+    void **parameters = cuda->parameters + cuda->sequences[index].first_operand;
+    cuda_result result = cuda->driver->launch(
+        cuda->kernels[step->launch], launch->blocks, 1, 1, launch->threads, 1, 1, launch->shared,
+        cuda->stream, parameters + step->first_operand, NULL);
+    return result ? fail_kernel(cuda, result, "launching kernel", step->name) : 0;
+}
+
 static rt_status launch_steps(struct cuda *cuda, rt_u32 index)
 {
-    const struct rt_function *function = &cuda->program->functions[index];
-    void **parameters = cuda->parameters + cuda->sequences[index].first_operand;
-    for (rt_u32 i = 0; i < function->step_count; i++) {
-        const struct rt_step *step = &function->steps[i];
-        const struct rt_launch *launch = &cuda->program->launches[step->launch];
-        cuda_result result = cuda->driver->launch(
-            cuda->kernels[step->launch], launch->blocks, 1, 1, launch->threads, 1, 1,
-            launch->shared, cuda->stream, parameters + step->first_operand, NULL);
-        if (result)
-            return fail_kernel(cuda, result, "launching kernel", step->name);
-    }
-    return 0;
+    rt_u32 count = cuda->program->functions[index].step_count;
+    rt_status status = 0;
+    for (rt_u32 i = 0; i < count && !status; i++)
+        status = launch_step(cuda, index, i);
+    return status;
+}
+
+rt_status cuda_run_step(struct rt_device *device, rt_u32 function, rt_u32 step)
+{
+    struct cuda *cuda = cuda_of(device);
+    rt_status status = cuda_enter(cuda);
+    return status ? status : launch_step(cuda, function, step);
 }
 
 static rt_status capture(struct cuda *cuda, rt_u32 index)

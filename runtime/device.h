@@ -91,6 +91,9 @@ struct rt_device_table {
     rt_status (*time_steps)(struct rt_device *device, rt_u32 function, const rt_u32 *steps,
                             rt_u32 count, rt_u32 least, double *microseconds);
 
+    /* Starts one step of a function by itself, as launch starts all of them. */
+    rt_status (*run_step)(struct rt_device *device, rt_u32 function, rt_u32 step);
+
     /*
      * Runs a kernel of the host's own over host memory with the device's threads: for what the
      * runtime itself measures or computes. A device without host threads uses the caller.

@@ -150,19 +150,23 @@ static rt_status cpu_bind(struct rt_device *device, const struct rt_program *pro
     return status ? status : resolve_operands(cpu, weights);
 }
 
-static rt_status cpu_launch(struct rt_device *device, rt_u32 index)
+static rt_status cpu_run_step(struct rt_device *device, rt_u32 function, rt_u32 number)
 {
     struct cpu *cpu = cpu_of(device);
-    const struct rt_function *function = &cpu->program->functions[index];
-    void **operands = cpu->operands + cpu->first_operand[index];
-    for (rt_u32 i = 0; i < function->step_count; i++) {
-        const struct rt_step *step = &function->steps[i];
-        void **first = operands + step->first_operand;
-        if (cpu->caller_works && step->flops + step->bytes <= SMALL_STEP && step->tiles > 0)
-            step->kernel(first, 0, step->tiles);
-        else
-            rt_pool_run(cpu->pool, step->kernel, first, step->tiles);
-    }
+    const struct rt_step *step = &cpu->program->functions[function].steps[number];
+    void **first = cpu->operands + cpu->first_operand[function] + step->first_operand;
+    if (cpu->caller_works && step->flops + step->bytes <= SMALL_STEP && step->tiles > 0)
+        step->kernel(first, 0, step->tiles);
+    else
+        rt_pool_run(cpu->pool, step->kernel, first, step->tiles);
+    return 0;
+}
+
+static rt_status cpu_launch(struct rt_device *device, rt_u32 index)
+{
+    rt_u32 count = cpu_of(device)->program->functions[index].step_count;
+    for (rt_u32 i = 0; i < count; i++)
+        cpu_run_step(device, index, i);
     return 0;
 }
 
@@ -272,6 +276,7 @@ const struct rt_device_table rt_device_cpu = {
     .describe = cpu_describe,
     .bind = cpu_bind,
     .launch = cpu_launch,
+    .run_step = cpu_run_step,
     .wait = cpu_wait,
     .write = cpu_write,
     .read = cpu_read,

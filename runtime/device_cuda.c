@@ -100,6 +100,7 @@ const struct rt_device_table rt_device_cuda = {
     .describe = cuda_describe,
     .bind = cuda_bind,
     .launch = cuda_launch,
+    .run_step = cuda_run_step,
     .wait = cuda_wait,
     .write = cuda_write,
     .read = cuda_read,

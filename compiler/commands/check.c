@@ -1,9 +1,12 @@
 /* `sinter check`: every distinct kernel against the interpreter, or named values of the model
  * against another framework's. */
 #include "compiler/check_emulated.h"
+#include "compiler/check_fixtures.h"
 #include "compiler/against.h"
 #include "compiler/job.h"
 #include "compiler/program.h"
+#include "compiler/toolchain/output.h"
+#include "ir/gpu.h"
 #include "runtime/json_write.h"
 
 #include <stdio.h>
@@ -140,12 +143,30 @@ static int check_gpu(struct job *job)
     return bad ? EXIT_NUMERIC : EXIT_OK;
 }
 
+/* --- for other machines --- */
+
+static int write_fixtures(struct job *job)
+{
+    const struct options *options = job->options;
+    const struct gpu *gpu = job->pipeline.target->gpu;
+    struct fixture_options fixture = {.target = gpu ? gpu->name : job->cpu->cpu,
+                                      .samples = options->samples,
+                                      .seed = (uint64_t)options->seed};
+    if (!job->random_weights)
+        fatal(FIXTURES_WEIGHTS, "--fixtures", options->arguments[0]);
+    struct str text = check_fixtures(job->module, &fixture);
+    output_write(options->fixtures, text.text, text.length, 0666);
+    return EXIT_OK;
+}
+
 static int check_job(const struct options *options)
 {
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
     job_run(&job);
-    int result = job.pipeline.target->gpu ? check_gpu(&job) : check_cpu(&job);
+    int result = options->fixtures          ? write_fixtures(&job)
+                 : job.pipeline.target->gpu ? check_gpu(&job)
+                                            : check_cpu(&job);
     arena_destroy(arena);
     return result;
 }

@@ -211,6 +211,13 @@ static rt_status device_launch(struct rt_device *device, rt_u32 index)
     return status;
 }
 
+static rt_status device_run_step(struct rt_device *device, rt_u32 function, rt_u32 step)
+{
+    struct emulated_device *emulated = device_of(device);
+    const struct rt_function *of = &emulated->program->functions[function];
+    return run_step(emulated, of, &of->steps[step]);
+}
+
 static rt_status device_wait(struct rt_device *device)
 {
     (void)device; /* launch returns when all is done */
@@ -303,6 +310,7 @@ const struct rt_device_table rt_device_emulated = {
     .describe = device_describe,
     .bind = device_bind,
     .launch = device_launch,
+    .run_step = device_run_step,
     .wait = device_wait,
     .write = device_write,
     .read = device_read,
