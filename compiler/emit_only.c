@@ -7,14 +7,35 @@
 #include "compiler/toolchain/output.h"
 #include "ir/gpu.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* Written last: where it stands, the folder holds a project. */
+#define LIST "program.cmake"
 
 static void make_folder(const char *path)
 {
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
         fatal(FILE_WRITE, path, strerror(errno));
+}
+
+void emit_only_check(const char *folder)
+{
+    bool empty = true, ours = false;
+    DIR *open = opendir(folder);
+    if (!open && errno != ENOENT)
+        fatal(FILE_WRITE, folder, strerror(errno));
+    for (struct dirent *file; open && (file = readdir(open));) {
+        empty &= strcmp(file->d_name, ".") == 0 || strcmp(file->d_name, "..") == 0;
+        ours |= strcmp(file->d_name, LIST) == 0;
+    }
+    if (open)
+        closedir(open);
+    if (!empty && !ours)
+        fatal(EMIT_ONLY_FOREIGN, folder);
 }
 
 /* Makes the folders that lead to a file below `folder`. */
@@ -110,5 +131,5 @@ void emit_only(struct job *jobs, size_t job_count, const char *folder)
                  unit.text, unit.length);
         add_list(&list, job, &program);
     }
-    put_file(arena, folder, "program.cmake", list.text, list.length);
+    put_file(arena, folder, LIST, list.text, list.length);
 }

@@ -11,4 +11,7 @@
  */
 void emit_only(struct job *jobs, size_t job_count, const char *folder);
 
+/* Fatal if the folder holds anything but an earlier project, which is written over. */
+void emit_only_check(const char *folder);
+
 #endif

@@ -68,12 +68,32 @@ static void say(const struct job *job, const char *path)
 /* The sources of a program instead of one. */
 static void build_project(struct job *job, const char *folder)
 {
+    const struct options *options = job->options;
+    const char *given = options->output ? "output"
+                        : options->emit ? "emit"
+                        : options->lib  ? "lib"
+                                        : NULL;
     for (size_t i = 0; i < job->target_count; i++)
         if (!job->targets[i]->gpu)
             fatal(EMIT_ONLY_CPU, folder);
+    if (given)
+        fatal(EMIT_ONLY_WITH, given);
+    emit_only_check(folder);
     emit_only(job_run_all(job), job->target_count, folder);
     fprintf(stderr, "%s: build it with cmake -S %s -B BUILD && cmake --build BUILD\n", folder,
             folder);
+}
+
+/* Options that the targets make no use of. */
+static void check_options(const struct job *job)
+{
+    size_t gpus = 0;
+    for (size_t i = 0; i < job->target_count; i++)
+        gpus += job->targets[i]->gpu != NULL;
+    if (job->options->emit && gpus == job->target_count && !job->options->emit_only)
+        fatal(EMIT_NO_CPU, job->options->emit);
+    if (job->options->cuda && gpus == 0)
+        warn(OPTION_IDLE, "cuda", "no --target is a GPU");
 }
 
 int command_build(const struct options *options)
@@ -81,6 +101,7 @@ int command_build(const struct options *options)
     struct arena *arena = arena_create();
     progress_report_all(options->time);
     struct job job = job_open(arena, options);
+    check_options(&job);
     if (options->emit_only) {
         build_project(&job, options->emit_only);
         arena_destroy(arena);

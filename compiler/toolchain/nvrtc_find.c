@@ -120,7 +120,10 @@ static bool try_python(struct search *search)
 static bool try_wanted(struct search *search, const char *wanted)
 {
     struct stat facts;
-    if (stat(wanted, &facts) == 0 && S_ISREG(facts.st_mode))
+    bool file = stat(wanted, &facts) == 0 && S_ISREG(facts.st_mode);
+    if (file && !strchr(wanted, '/')) /* the loader looks elsewhere for a name alone */
+        wanted = arena_printf(search->arena, "./%s", wanted);
+    if (file)
         return try_pattern(search, quoted(search->arena, wanted));
     return try_folder(search, wanted) || try_packages(search, wanted, "lib/python3*/site-packages")
            || try_packages(search, wanted, ".");
