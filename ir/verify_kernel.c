@@ -137,21 +137,60 @@ static void check_segments(const struct verifier *v, const struct group *group, 
     }
 }
 
+/* Counts beyond these make no kernel, and what is computed from them stays within 64 bits. */
+static bool counts_in_bounds(const struct attributes *attributes)
+{
+    enum { MOST = 1 << 20, MOST_LANES = 8, MOST_BLOCKS = 32 };
+    static const enum attribute_id counts[] = {
+        ATTRIBUTE_rows,    ATTRIBUTE_cols,    ATTRIBUTE_nr,     ATTRIBUTE_kc,    ATTRIBUTE_keys,
+        ATTRIBUTE_threads, ATTRIBUTE_warps_m, ATTRIBUTE_warps_n, ATTRIBUTE_stages,
+        ATTRIBUTE_split,   ATTRIBUTE_band,    ATTRIBUTE_pair,
+    };
+    int64_t lanes = attributes_int(attributes, ATTRIBUTE_vector);
+    int64_t blocks = attributes_int(attributes, ATTRIBUTE_residency);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        int64_t count = attributes_int(attributes, counts[i]);
+        if (count < 0 || count > MOST)
+            return false;
+    }
+    bool whole = lanes >= 1 && lanes <= MOST_LANES && (lanes & (lanes - 1)) == 0;
+    return whole && blocks >= 1 && blocks <= MOST_BLOCKS;
+}
+
+/* What a kernel was given of its GPU is there, and enough. */
+static bool fits_gpu(const struct verifier *v, const struct kernel *kernel)
+{
+    struct gpu_facts facts;
+    int64_t workspace, counters;
+    const struct attributes *attributes = &kernel->attributes;
+    const struct gpu *gpu = target_find(v->module->target)->gpu;
+    if (!counts_in_bounds(attributes) || !gpu_facts(v->function, kernel, &facts))
+        return false;
+    int64_t shared = attributes_int(attributes, ATTRIBUTE_shared);
+    int threads = (int)attributes_int(attributes, ATTRIBUTE_threads);
+    gpu_workspace(v->function, kernel, &workspace, &counters);
+    return gpu_residency(gpu, &facts, threads) > 0 && shared >= facts.shared_bytes &&
+           shared <= gpu->shared_block &&
+           attributes_int(attributes, ATTRIBUTE_workspace) >= workspace &&
+           attributes_int(attributes, ATTRIBUTE_workspace) <= gpu->memory_bytes &&
+           attributes_int(attributes, ATTRIBUTE_counters) >= counters &&
+           attributes_int(attributes, ATTRIBUTE_counters) <= INT32_MAX;
+}
+
 /* From tile on: the attributes make a kernel, with the blocks that they ask for. */
 static void check_tiles(const struct verifier *v, const struct group *group)
 {
-    struct gpu_facts facts;
     int64_t blocks = 0;
     bool tiled = strcmp(v->module->stage, "tile") == 0 || strcmp(v->module->stage, "plan") == 0;
     if (!tiled)
         return;
-    bool fits = gpu_facts(v->function, group->kernel, &facts);
+    bool fits = fits_gpu(v, group->kernel);
     if (fits)
         blocks = gpu_blocks(v->function, group->kernel);
     int64_t tiles = attributes_int(&group->kernel->attributes, ATTRIBUTE_tiles);
-    if (!fits || tiles < 1 || (blocks > 0 && tiles != blocks))
+    if (!fits || tiles < 1 || tiles > INT32_MAX || (blocks > 0 && tiles != blocks))
         verify_fail(v, &group->nodes[0]->results[0],
-                    "the attributes of a GPU kernel fit its skeleton and each other");
+                    "the attributes of a GPU kernel fit its skeleton, each other and the GPU");
 }
 
 static bool is_for_gpu(const struct module *module)
@@ -176,7 +215,7 @@ static void check_group(const struct verifier *v, struct group *group, const boo
     if (group->gpu && group->count > 0)
         check_tiles(v, group);
     for (size_t i = 0; i < group->count; i++)
-        for (int k = 0; k < op_info(group->nodes[i]->op)->results; k++) {
+        for (int k = 0; k < group->nodes[i]->result_count; k++) {
             const struct value *value = &group->nodes[i]->results[k];
             bool stored = outside[value->id] && value->place.kind != PLACE_VIEW;
             if (stored)
@@ -252,7 +291,7 @@ void verify_places(const struct verifier *v)
     for (size_t i = 0; i < function->params.count; i++)
         check_place(v, &function->params.items[i]->results[0], false);
     for (size_t i = 0; i < function->nodes.count; i++)
-        for (int k = 0; k < op_info(function->nodes.items[i]->op)->results; k++) {
+        for (int k = 0; k < function->nodes.items[i]->result_count; k++) {
             const struct value *value = &function->nodes.items[i]->results[k];
             check_place(v, value, outside[value->id] && function->kernels.count);
         }
