@@ -97,7 +97,8 @@ const void *cache_get(const struct cache *cache, const struct cache_key *key,
 {
     struct stat facts;
     char *bytes = NULL;
-    int file = cache->folder ? open(path_of(cache, key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK; /* a pipe is not waited for */
+    int file = cache->folder ? open(path_of(cache, key), flags) : -1;
     if (file < 0)
         return NULL;
     if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size <= LARGEST

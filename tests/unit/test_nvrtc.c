@@ -352,6 +352,11 @@ static void entries_are_found_again_unless_damaged(void **state)
     cache_put(&cache, &key, "", 0);
     assert_non_null(cache_get(&cache, &key, &length));
     assert_int_equal(length, 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes to it: reading must not wait */
+    assert_null(cache_get(&cache, &key, &length));
+    cache_put(&cache, &key, "new", 3);
+    assert_memory_equal(cache_get(&cache, &key, &length), "new", 3);
 }
 
 static void the_least_recently_used_entries_go(void **state)
