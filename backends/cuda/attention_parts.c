@@ -211,9 +211,9 @@ static void store_single(struct generator *g, struct attention *a, const char *c
     scope_open(g);
     scope_open_conditional(g, g->depth);
     struct index column =
-        attention_open(g, a->v_column, "column", arena_printf(g->arena, "%s * 4 + u", chunk));
+        attention_open(g, a->v_column, "column", arena_printf(g->arena, "(%s) * 4 + u", chunk));
     store_all(g, a, column);
-    scope_close(g, "if (%s * 4 + u < %lld)", chunk, (long long)a->l.size);
+    scope_close(g, "if ((%s) * 4 + u < %lld)", chunk, (long long)a->l.size);
     attention_close_unrolled(g, "for (int u = 0; u < 4; u++)");
 }
 
