@@ -136,22 +136,28 @@ static void add_expected(struct fixture *fixture, const struct value *value, int
     array_push(fixture->arena, &fixture->expected, expected);
 }
 
-/* Of a result that changes its operand in place: elements that differ from what was there, as far
- * as some tries find them. */
+static bool add_changed(struct fixture *fixture, const struct value *value, int64_t element)
+{
+    const struct value *before = value->node->operands[0];
+    double number = compute(fixture, value, element);
+    if (number == compute(fixture, before, element))
+        return false;
+    array_push(fixture->arena, &fixture->expected, ((struct expected){value, element, number}));
+    return true;
+}
+
+/* Of a result that changes its operand in place: elements that differ from what was there. Where
+ * tries at random find none, the first ones, as far as that is done soon. */
 static void sample_changes(struct fixture *fixture, const struct value *value)
 {
-    enum { TRIES = 64 };
-    const struct value *before = value->node->operands[0];
-    int64_t count = type_elements(&value->type), found = 0;
-    for (int64_t i = 0; i < TRIES * fixture->options->samples; i++) {
-        int64_t element = draw_below(&fixture->random, count);
-        if (count == 0 || found == fixture->options->samples)
-            return;
-        if (compute(fixture, value, element) == compute(fixture, before, element))
-            continue;
-        add_expected(fixture, value, element);
-        found++;
-    }
+    enum { TRIES = 64, SCANNED = 1 << 20 };
+    int64_t count = type_elements(&value->type), samples = fixture->options->samples, found = 0;
+    for (int64_t i = 0; count > 0 && found < samples && i < TRIES * samples; i++)
+        found += add_changed(fixture, value, draw_below(&fixture->random, count));
+    if (found > 0)
+        return;
+    for (int64_t i = 0; i < count && found < samples && i < SCANNED; i++)
+        found += add_changed(fixture, value, i);
 }
 
 static void sample_result(void *context, const struct value *value)

@@ -57,10 +57,11 @@ double rt_verify_number(const struct rt_verify_fill *fill, rt_u64 address)
     rt_philox(counter, key, drawn);
     rt_u64 whole = (rt_u64)drawn[1] << 32 | drawn[0];
     if (fill->dtype == RT_BOOL)
-        return fill->single ? 1 : (double)(whole & 1);
+        return fill->single || whole % 4 == 0;
     if (is_whole(fill->dtype)) {
         rt_u64 bound = fill->bound < 1 ? 1 : (rt_u64)fill->bound;
-        return (double)(whole % (fill->dtype == RT_U8 && bound > 256 ? 256 : bound));
+        rt_u64 most = fill->dtype == RT_U8 && bound > 256 ? 256 : bound;
+        return (double)(fill->single && most > 1 ? 1 + whole % (most - 1) : whole % most);
     }
     rt_u64 unit = (rt_u64)1 << fraction_bits(fill->dtype);
     if (fill->single)

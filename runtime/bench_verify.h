@@ -26,13 +26,14 @@ struct rt_verify_fill {
     rt_u32 function, step; /* of the kernel that reads it */
     rt_u32 dtype;
     rt_i64 bound; /* integers are below it */
-    bool single;  /* one element: never false or near zero, it may say whether there is work */
+    bool single;  /* one element: not false or near zero, it may say whether there is work */
 };
 
 /*
  * The number at a byte address of the arena: a function of the fill and the address alone, so that
  * views of the same memory agree, and exact in the type: floats in [-1, 1] (singles in
- * [0.125, 1.125)), integers in [0, bound).
+ * [0.125, 1.125)), integers in [0, bound) (singles not 0 where the bound allows), flags of which
+ * every fourth is true.
  */
 double rt_verify_number(const struct rt_verify_fill *fill, rt_u64 address);
 
