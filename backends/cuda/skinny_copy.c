@@ -22,19 +22,39 @@ static const char *used_cell(struct generator *g)
     return cuda_cell(skinny_of(g)->shape.operands.used);
 }
 
+/* The rows as one matrix, seen as runs of `run` rows: padded rows of a batch are no run of memory
+ * for a division to find, but as far apart from one run to the next. */
+static struct matrix find_rows(struct generator *g, const struct value *a, int64_t run)
+{
+    const struct few_operands *o = &skinny_of(g)->shape.operands;
+    variables_reset(g);
+    generator_restart(g);
+    struct index row = variable_open(g, variable_add(g, run, 0, false), "m", 0, run - 1);
+    struct index step = variable_open(g, variable_add(g, o->k, 0, false), "k", 0, o->k - 1);
+    struct index index = index_add(&g->space, index_scale(row, o->k), step);
+    if (run < o->m) {
+        struct index outer =
+            variable_open(g, variable_add(g, o->m / run, 0, false), "b", 0, o->m / run - 1);
+        index = index_add(&g->space, index, index_scale(outer, run * o->k));
+    }
+    struct matrix_axes axes = {run < o->m ? 2 : -1, -1, 0, 1};
+    struct matrix found = matrix_find(g, a, index, axes, false);
+    if (run < o->m && found.batch != found.major * run)
+        found.kind = MATRIX_OTHER;
+    return found;
+}
+
 void skinny_find_tokens(struct generator *g)
 {
     struct skinny *skinny = skinny_of(g);
     const struct few_operands *o = &skinny->shape.operands;
     if (o->computed)
         return;
-    variables_reset(g);
-    generator_restart(g);
-    struct index row = variable_open(g, variable_add(g, o->m, 0, false), "m", 0, o->m - 1);
-    struct index step = variable_open(g, variable_add(g, o->k, 0, false), "k", 0, o->k - 1);
-    struct index index = index_add(&g->space, index_scale(row, o->k), step);
     const struct value *a = o->layout.segments[0].anchors[0]->operands[0];
-    skinny->tokens = matrix_find(g, a, index, (struct matrix_axes){-1, -1, 0, 1}, false);
+    int64_t run = a->type.rank > 2 ? a->type.dims[a->type.rank - 2] : o->m;
+    skinny->tokens = find_rows(g, a, o->m);
+    if (skinny->tokens.kind != MATRIX_ROWS && run > 1 && run < o->m && o->m % run == 0)
+        skinny->tokens = find_rows(g, a, run);
     if (skinny->tokens.kind != MATRIX_ROWS)
         fatal(INTERNAL, "the rows of a product of few rows are not rows of memory",
               g->kernel->name);
