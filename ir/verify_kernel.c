@@ -234,7 +234,9 @@ void verify_kernels(const struct verifier *v)
             verify_fail(v, &function->nodes.items[i]->results[0], "kernels are listed");
     for (size_t k = 0; k < function->kernels.count; k++) {
         const struct kernel *kernel = function->kernels.items[k];
-        struct group group = {.kernel = kernel, .nodes = function->nodes.items + at};
+        struct group group = {.kernel = kernel};
+        if (at < function->nodes.count)
+            group.nodes = function->nodes.items + at;
         if (map_get(&names, kernel->name))
             verify_fail(v, NULL, "names of kernels are unique");
         map_set(&names, kernel->name, (void *)kernel);
