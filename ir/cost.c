@@ -168,7 +168,7 @@ static struct range kernel_range(const struct function *function, const struct k
     while (at + count < function->nodes.count &&
            function->nodes.items[at + count]->kernel == kernel)
         count++;
-    return (struct range){function->nodes.items + at, count};
+    return (struct range){count ? function->nodes.items + at : NULL, count};
 }
 
 /* Bytes that a kernel reads of `value`, which comes from outside. */
