@@ -319,7 +319,7 @@ int main(int argc, char **argv)
         return run_suite("emulated", &rt_device_emulated, toy_emulated_program());
 #endif
     if (rt_cuda_load(&driver) || rt_cuda_find(driver, &gpu)) {
-        printf("SKIPPED 13 tests of a GPU as a device: there is none\n");
+        printf("no GPU: its 13 tests as a device are left out\n");
         return 0;
     }
     return run_suite("gpu", &rt_device_cuda, toy_ptx_program());
