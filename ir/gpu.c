@@ -3,35 +3,33 @@
 
 #include <string.h>
 
-static struct gpu rows[] = {
-#define GPU(name, ...) {#name, __VA_ARGS__, {{0, 0}}},
-#include "ir/gpus.def"
-};
-
-static const struct {
-    const char *name;
-    struct gpu_rate ampere, hopper;
-} families[] = {
+static const char *const family_names[] = {
 #define GPU(...)
-#define FAMILY(name, peak, attainable, hopper_peak, hopper_attainable) \
-    {#name, {peak, attainable}, {hopper_peak, hopper_attainable}},
+#define FAMILY(name, ...) #name,
 #include "ir/gpus.def"
 };
 
-/* A macro argument that names a row cannot hold '-', so the table writes '_'. */
-static const struct gpu *complete(struct gpu *row)
-{
-    bool hopper = strcmp(row->architecture, "sm_90a") == 0;
-    if (strcmp(row->name, "a100_80") == 0)
-        row->name = "a100-80";
-    for (int i = 0; i < FAMILY_COUNT; i++)
-        row->rates[i] = hopper ? families[i].hopper : families[i].ampere;
-    return row;
-}
+static const struct gpu_rate ampere[] = {
+#define GPU(...)
+#define FAMILY(name, peak, attainable, ...) {peak, attainable},
+#include "ir/gpus.def"
+};
+
+static const struct gpu_rate hopper[] = {
+#define GPU(...)
+#define FAMILY(name, ampere_peak, ampere_attainable, peak, attainable) {peak, attainable},
+#include "ir/gpus.def"
+};
+
+static const struct gpu rows[] = {
+#define GPU(name, aliases, architecture, generation, ...) \
+    {name, aliases, architecture, generation, __VA_ARGS__},
+#include "ir/gpus.def"
+};
 
 const struct gpu *gpu_row(size_t index)
 {
-    return index < sizeof rows / sizeof *rows ? complete(&rows[index]) : NULL;
+    return index < sizeof rows / sizeof *rows ? &rows[index] : NULL;
 }
 
 static bool has_word(const char *words, const char *name)
@@ -52,7 +50,7 @@ const struct gpu *gpu_find(const char *name)
 
 const char *gpu_family_name(enum gpu_family family)
 {
-    return families[family].name;
+    return family_names[family];
 }
 
 static int at_most(int a, int64_t b)

@@ -26,6 +26,7 @@ struct gpu {
     const char *name;         /* "a100-80" */
     const char *aliases;      /* words separated by spaces */
     const char *architecture; /* "sm_80" */
+    const struct gpu_rate *rates; /* by family */
     int multiprocessors;
     double clock_mhz;
     double memory_bytes;
@@ -33,7 +34,6 @@ struct gpu {
     double l2_bytes, l2_gbs;
     int64_t shared_block, shared_multiprocessor; /* bytes */
     double attention_tflops; /* attainable, in 16 bits */
-    struct gpu_rate rates[FAMILY_COUNT];
 };
 
 /* The same on all of them. */

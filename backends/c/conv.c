@@ -242,7 +242,8 @@ static void find_left(struct generator *g, struct conv *conv)
     p->left_step = arena_printf(g->arena, "%lld", (long long)conv->c.out_channels);
 }
 
-static void emit_conv(struct generator *g, enum op op,
+/* `filter`: of the gradient of a filter, whose groups are outside its rows. */
+static void emit_conv(struct generator *g, enum op op, bool filter,
                       void (*pack_left)(struct generator *, struct product *),
                       void (*pack_right)(struct generator *, struct product *, int))
 {
@@ -254,23 +255,23 @@ static void emit_conv(struct generator *g, enum op op,
     p->pack_left = pack_left;
     p->pack_right = pack_right;
     p->left_stride = arena_printf(g->arena, "%lld", (long long)p->kc);
-    if (op == OP_conv2d_filter)
+    if (filter)
         find_left(g, conv);
-    p->batch_inside = op != OP_conv2d_filter;
+    p->batch_inside = !filter;
     emit_product(g, p);
 }
 
 void emit_conv2d(struct generator *g)
 {
-    emit_conv(g, OP_conv2d, pack_left_forward, pack_right_forward);
+    emit_conv(g, OP_conv2d, false, pack_left_forward, pack_right_forward);
 }
 
 void emit_conv2d_input(struct generator *g)
 {
-    emit_conv(g, OP_conv2d_input, pack_left_input, pack_right_input);
+    emit_conv(g, OP_conv2d_input, false, pack_left_input, pack_right_input);
 }
 
 void emit_conv2d_filter(struct generator *g)
 {
-    emit_conv(g, OP_conv2d_filter, pack_left_filter, pack_right_filter);
+    emit_conv(g, OP_conv2d_filter, true, pack_left_filter, pack_right_filter);
 }

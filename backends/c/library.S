@@ -4,6 +4,8 @@ program_text:
     .incbin "runtime/program.h"
 base_text:
     .incbin "backends/c/lib/base.h"
+convert_text:
+    .incbin "backends/lib/convert.h"
 math_text:
     .incbin "backends/lib/math.h"
 philox_text:
@@ -27,7 +29,8 @@ end_text:
     .globl library_files
 library_files:
     .quad program_text, base_text - program_text
-    .quad base_text, math_text - base_text
+    .quad base_text, convert_text - base_text
+    .quad convert_text, math_text - convert_text
     .quad math_text, philox_text - math_text
     .quad philox_text, pack_text - philox_text
     .quad pack_text, product_text - pack_text
@@ -41,5 +44,5 @@ library_files:
     .balign 8
     .globl library_file_count
 library_file_count:
-    .quad 10
+    .quad 11
     .section .note.GNU-stack, "", @progbits

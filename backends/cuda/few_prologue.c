@@ -51,11 +51,6 @@ static void name_parts(struct generator *g, struct reduction *r, int number)
 /* The lanes of each warp combine; lane 0 has the result. */
 static void emit_shuffles(struct generator *g, const struct reduction *r)
 {
-    if (r->node->op == OP_sum || r->node->op == OP_maximum) {
-        writer_line(scope_writer(g), "%s = warp_%s_f32(%s);", r->names[0],
-                    r->node->op == OP_sum ? "sum" : "max", r->names[0]);
-        return;
-    }
     const char *q[4] = {"0", "0", "0", "0"};
     scope_open(g);
     for (int k = 0; k < r->parts; k++)

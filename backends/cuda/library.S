@@ -11,6 +11,7 @@
     .globl cuda_library_files
 cuda_library_files:
     text "backends/cuda/lib/core.cuh"
+    text "backends/lib/convert.h"
     text "backends/cuda/lib/memory.cuh"
     text "backends/cuda/lib/copy.cuh"
     text "backends/cuda/lib/mma.cuh"

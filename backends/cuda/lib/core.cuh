@@ -299,55 +299,6 @@ DEVICE float round_tf32(float x)
     return f32_of_bits((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : rounded);
 }
 
-/* Casts from floating point: towards zero; out of range gives the nearest end, NaN gives 0. */
-DEVICE int m_to_i32_f32(float x)
-{
-    float bounded = x > -2147483648.0f ? x : -2147483648.0f;
-    int inside = (int)(bounded < 2147483520.0f ? bounded : 2147483520.0f);
-    return x != x ? 0 : x >= 2147483648.0f ? 2147483647 : inside;
-}
-
-DEVICE int m_to_i32_f64(double x)
-{
-    double bounded = x > -2147483648.0 ? x : -2147483648.0;
-    int inside = (int)(bounded < 2147483647.0 ? bounded : 2147483647.0);
-    return x != x ? 0 : inside;
-}
-
-DEVICE rt_i64 m_to_i64_f64(double x)
-{
-    double bounded = x > -9223372036854775808.0 ? x : -9223372036854775808.0;
-    rt_i64 inside = (rt_i64)(bounded < 9223372036854774784.0 ? bounded : 9223372036854774784.0);
-    return x != x ? 0 : x >= 9223372036854775808.0 ? 9223372036854775807L : inside;
-}
-
-DEVICE rt_i64 m_to_i64_f32(float x)
-{
-    return m_to_i64_f64(x);
-}
-
-/* Floor division of indices, for positive `by`. */
-DEVICE rt_i64 m_div_i64(rt_i64 a, rt_i64 by)
-{
-    return a / by - (a % by < 0);
-}
-
-DEVICE rt_i64 m_clamp_i64(rt_i64 a, rt_i64 high)
-{
-    rt_i64 bounded = a < high ? a : high;
-    return bounded > 0 ? bounded : 0;
-}
-
-DEVICE rt_i64 m_least_i64(rt_i64 a, rt_i64 b)
-{
-    return a < b ? a : b;
-}
-
-DEVICE rt_i64 m_most_i64(rt_i64 a, rt_i64 b)
-{
-    return a > b ? a : b;
-}
-
 /* --- fast functions: 2 ulp on the device, subnormals kept; exact under emulation --- */
 
 #ifdef SINTER_EMULATED
@@ -489,4 +440,10 @@ DEVICE float warp_max_f32(float value)
 
 /* NVCC's own headers have a function of this name. */
 #define ballot(on) warp_ballot(on)
+
+/* How functions of the texts that all backends share begin. */
+#define LIBRARY DEVICE
+
+#include "../../lib/convert.h"
+
 #endif

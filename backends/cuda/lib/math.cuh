@@ -5,6 +5,4 @@
  */
 #include "core.cuh"
 
-#define LIBRARY DEVICE
-
 #include "../../lib/math.h"
