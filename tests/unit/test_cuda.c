@@ -303,10 +303,39 @@ static void padded_weights_are_sent_by_rows(void **unused)
     rt_session_close(&session);
 }
 
+static int occurrences(const char *text, const char *word)
+{
+    int count = 0;
+    for (text = strstr(text, word); text; text = strstr(text + 1, word))
+        count++;
+    return count;
+}
+
+/* A graph of the kernel less one of as many that do nothing. */
+static void kernels_are_timed_without_their_graph(void **unused)
+{
+    static const rt_u32 steps[] = {0};
+    struct rt_session session;
+    double microseconds = 0;
+    (void)unused;
+    assert_int_equal(open_session(&session, toy_fake_program(), RT_DEVICE_CUDA), 0);
+    reset();
+    assert_int_equal(session.device->table->time_steps(session.device, TOY_MAIN, steps, 1, 20,
+                                                       &microseconds), 0);
+    assert_int_equal(occurrences(said(), "record:combine "), 20);
+    assert_int_equal(occurrences(said(), "record:nothing "), 20);
+    assert_null(strstr(said(), "launch:"));
+    assert_true(microseconds > 249.999 && microseconds < 250.001);
+    rt_session_close(&session);
+    check_clean();
+}
+
 /* --- failures --- */
 
 static rt_status use(void)
 {
+    static const rt_u32 steps[] = {0, 1};
+    double microseconds;
     struct rt_session session;
     rt_i32 value = 5;
     rt_u32 ticket;
@@ -331,6 +360,10 @@ static rt_status use(void)
         status = table->stamp(session.device, i);
     if (!status)
         status = table->elapsed(session.device, 0, 1, &time);
+    if (!status)
+        status = table->run_step(session.device, TOY_MAIN, 0);
+    if (!status)
+        status = table->time_steps(session.device, TOY_MAIN, steps, 2, 2, &microseconds);
     if (!status)
         status = table->read(session.device, TOY_X, &value, sizeof value);
     rt_session_close(&session);
@@ -382,6 +415,7 @@ int main(void)
         TEST(functions_become_graphs),
         TEST(going_ahead_never_waits),
         TEST(padded_weights_are_sent_by_rows),
+        TEST(kernels_are_timed_without_their_graph),
         TEST(every_failure_is_told_and_leaves_nothing),
     };
     setenv("SINTER_CUDA_LIBRARY", FAKE_CUDA, 1);

@@ -260,6 +260,45 @@ static void facts_are_told(void **unused)
     assert_ptr_equal(chosen, subject.program);
 }
 
+static void steps_run_alone(void **unused)
+{
+    rt_i32 runs;
+    (void)unused;
+    write_x(1);
+    assert_int_equal(table()->launch(subject.device, TOY_MAIN), 0);
+    write_x(500);
+    assert_int_equal(table()->run_step(subject.device, TOY_MAIN, 1), 0);
+    check_y(1);
+    assert_int_equal(table()->run_step(subject.device, TOY_MAIN, 0), 0);
+    check_y(500);
+    assert_int_equal(table()->read(subject.device, TOY_STATE, &runs, sizeof runs), 0);
+    assert_int_equal(runs, 6);
+}
+
+/* Whole rounds of the steps run, at least as many launches as asked for. */
+static void steps_are_timed(void **unused)
+{
+    static const rt_u32 steps[] = {1, 0};
+    double microseconds = -1;
+    rt_i32 runs;
+    (void)unused;
+    if (!table()->time_steps)
+        skip(); /* a device without a clock */
+    write_x(3);
+    assert_int_equal(
+        table()->time_steps(subject.device, TOY_MAIN, steps, 2, 41, &microseconds), 0);
+    assert_true(microseconds >= 0 && microseconds < 1e6);
+    check_y(3);
+    assert_int_equal(table()->read(subject.device, TOY_STATE, &runs, sizeof runs), 0);
+    assert_true(runs % 3 == 0 && runs / 3 >= 21);
+    write_x(4);
+    assert_int_equal(table()->launch(subject.device, TOY_MAIN), 0);
+    check_y(4);
+    assert_int_equal(
+        table()->time_steps(subject.device, TOY_EMPTY, steps, 0, 41, &microseconds), 0);
+    assert_true(microseconds == 0);
+}
+
 static void blocks_have_a_workspace_and_counters(void **unused)
 {
     float y[2];
@@ -288,6 +327,8 @@ static int run_suite(const char *name, const struct rt_device_table *device,
         TEST(copies_stand_in_the_order_of_launches),
         TEST(a_fetch_keeps_what_stood_there),
         TEST(time_goes_on),
+        TEST(steps_run_alone),
+        TEST(steps_are_timed),
         TEST(host_kernels_run_every_tile_once),
         TEST(facts_are_told),
         TEST(blocks_have_a_workspace_and_counters),
@@ -319,7 +360,7 @@ int main(int argc, char **argv)
         return run_suite("emulated", &rt_device_emulated, toy_emulated_program());
 #endif
     if (rt_cuda_load(&driver) || rt_cuda_find(driver, &gpu)) {
-        printf("no GPU: its 13 tests as a device are left out\n");
+        printf("no GPU: its 15 tests as a device are left out\n");
         return 0;
     }
     return run_suite("gpu", &rt_device_cuda, toy_ptx_program());
