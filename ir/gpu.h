@@ -33,7 +33,8 @@ struct gpu {
     double hbm_peak_gbs, hbm_gbs;
     double l2_bytes, l2_gbs;
     int64_t shared_block, shared_multiprocessor; /* bytes */
-    double attention_tflops; /* attainable, in 16 bits */
+    /* Attainable by flash attention in 16 bits, and with heads of up to 64 columns. */
+    double attention_tflops, attention_64_tflops;
 };
 
 /* The same on all of them. */

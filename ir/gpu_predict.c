@@ -14,6 +14,7 @@
 struct work {
     enum gpu_family family;
     double operations;   /* padded to whole tiles */
+    double epilogue;     /* instructions that wait for a block's products */
     double rate;         /* tflops, if not the family's; 0 */
     double hbm, l2, shared;
     double in_flight;    /* bytes that a block keeps on their way */
@@ -71,6 +72,18 @@ static double read_again(const struct gpu *gpu, const struct product_layout *lay
     return bytes > gpu->l2_bytes / 2 ? (bands - 1) * bytes : 0;
 }
 
+/* What a kernel computes beside its products, for each element once. */
+static double epilogue_work(const struct function *function, const struct kernel *kernel)
+{
+    double count = 0;
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *node = function->nodes.items[i];
+        if (node->kernel == kernel && op_info(node->op)->kind == KIND_EW)
+            count += node_cost(node).flops;
+    }
+    return count;
+}
+
 static bool matmul_work(const struct gpu *gpu, struct arena *arena,
                         const struct function *function, const struct kernel *kernel,
                         struct work *out)
@@ -86,6 +99,7 @@ static bool matmul_work(const struct gpu *gpu, struct arena *arena,
     out->family = family_of(t.multiply);
     out->blocks = (double)t.blocks;
     out->operations = 2 * out->blocks * rows * columns * depth;
+    out->epilogue = epilogue_work(function, kernel);
     out->hbm += read_again(gpu, &layout, &t);
     out->l2 = out->blocks * depth * (rows * bytes + columns * right) +
               2 * (double)t.workspace_bytes;
@@ -156,7 +170,7 @@ static bool attention_work(const struct gpu *gpu, const struct function *functio
     double width = dtype_bits(a.node->operands[1]->type.dtype) / 8;
     bool triangle = node_int(a.node, causal) && !node_int(a.node, cached);
     out->family = half ? FAMILY_mma_bf16 : FAMILY_ffma;
-    out->rate = half ? gpu->attention_tflops : 0;
+    out->rate = !half ? 0 : a.size <= 64 ? gpu->attention_64_tflops : gpu->attention_tflops;
     out->blocks = (double)a.tiles;
     out->operations = out->blocks * 4 * rows * slots / parts * (double)a.depth *
                       (triangle ? 0.5 : 1);
@@ -259,6 +273,14 @@ static double busiest(const struct gpu *gpu, const struct work *work)
 /* Bytes a clock: a multiprocessor takes in 64 from the cache, and moves 128 of shared memory. */
 enum { UNIT_BYTES = 64, SHARED_BYTES = 128 };
 
+/* An instruction takes the place of a multiply-add, so of two operations. While a block is at its
+ * epilogue, the others of its multiprocessor multiply. */
+static double epilogue_time(const struct gpu *gpu, const struct work *work, int residency)
+{
+    double rate = gpu->rates[FAMILY_ffma].attainable, share = busiest(gpu, work);
+    return 2 * work->epilogue * share * gpu->multiprocessors / (rate * 1e6) / residency;
+}
+
 static void find_times(const struct gpu *gpu, const struct work *work, struct gpu_prediction *out)
 {
     double rate = work->rate > 0 ? work->rate : gpu->rates[work->family].attainable;
@@ -268,7 +290,8 @@ static void find_times(const struct gpu *gpu, const struct work *work, struct gp
     out->hbm_us = hbm_time(gpu, work, slots);
     out->l2_us = at_least(work->l2 / (gpu->l2_gbs * 1e3),
                           work->l2 * share / (UNIT_BYTES * gpu->clock_mhz));
-    out->compute_us = work->operations * share * gpu->multiprocessors / (rate * 1e6);
+    out->compute_us = work->operations * share * gpu->multiprocessors / (rate * 1e6) +
+                      epilogue_time(gpu, work, out->residency);
     out->shared_us = work->shared * share / (SHARED_BYTES * gpu->clock_mhz);
     double fills = ceil_divide(work->blocks, slots) / out->residency;
     out->start_us = GPU_BOUNDARY_US + GPU_LATENCY_US * (work->phases - 1 + at_least(1, fills));

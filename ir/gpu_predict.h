@@ -4,7 +4,8 @@
  * first loads and its dependent phases:
  *   hbm      compulsory bytes that no cache holds, slower while too few of them are in flight
  *   l2       all bytes that blocks read, neighbours' copies included
- *   compute  operations of whole tiles by their family, in whole rounds of blocks
+ *   compute  operations of whole tiles by their family, in whole rounds of blocks, and the part of
+ *            a product's epilogue that no other block's products hide
  *   shared   bytes of shared memory that warps read and write, likewise
  * See shared memory and registers in gpu_facts.h.
  */
