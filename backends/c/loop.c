@@ -5,23 +5,6 @@
  */
 #include "backends/c/skeletons.h"
 
-static void prepare(struct generator *g)
-{
-    struct value_list outs = kernel_live_outs(g);
-    variable_add(g, outs.count ? type_elements(&outs.items[0]->type) : 0, 0, true);
-}
-
-static void store_all(struct generator *g)
-{
-    struct value_list outs = kernel_live_outs(g);
-    struct index index = linear_index(g, -1);
-    struct element *elements = arena_array(g->arena, struct element, (size_t)outs.count + 1);
-    for (int i = 0; i < outs.count; i++)
-        elements[i] = value_at(g, outs.items[i], index);
-    for (int i = 0; i < outs.count; i++)
-        value_store(g, outs.items[i], index, elements[i]);
-}
-
 /* All elements in one loop. */
 static void flat(struct generator *g)
 {
@@ -29,7 +12,7 @@ static void flat(struct generator *g)
     emit_share(g, extent);
     scope_open(g);
     variable_open(g, 0, "v0", 0, extent - 1);
-    store_all(g);
+    live_outs_store(g);
     writer_line(&g->scopes[0].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 v0 = first; v0 < last; v0++)");
 }
@@ -53,7 +36,7 @@ static void attempt(struct generator *g)
     emit_share(g, blocks);
     scope_open(g);
     emit_digits(g, 0, inner, "block");
-    emit_nest(g, inner, store_all);
+    emit_nest(g, inner, live_outs_store);
     if (inner == 1 && g->variables[1].extent < 16)
         writer_line(&g->scopes[0].writer, VECTOR_LOOP);
     scope_close(g, "for (rt_i64 block = first; block < last; block++)");
@@ -61,5 +44,5 @@ static void attempt(struct generator *g)
 
 void emit_loop(struct generator *g)
 {
-    emit_attempts(g, prepare, attempt);
+    emit_attempts(g, live_outs_variable, attempt);
 }

@@ -30,6 +30,23 @@ struct value_list kernel_live_outs(struct generator *g)
     return (struct value_list){values.items, (int)values.count};
 }
 
+void live_outs_variable(struct generator *g)
+{
+    struct value_list outs = kernel_live_outs(g);
+    variable_add(g, outs.count ? type_elements(&outs.items[0]->type) : 0, 0, true);
+}
+
+void live_outs_store(struct generator *g)
+{
+    struct value_list outs = kernel_live_outs(g);
+    struct index index = linear_index(g, -1);
+    struct element *elements = arena_array(g->arena, struct element, (size_t)outs.count + 1);
+    for (int i = 0; i < outs.count; i++)
+        elements[i] = value_at(g, outs.items[i], index);
+    for (int i = 0; i < outs.count; i++)
+        value_store(g, outs.items[i], index, elements[i]);
+}
+
 void emit_digits(struct generator *g, int from, int to, const char *number)
 {
     int64_t inner = 1;

@@ -22,6 +22,11 @@ struct value_list {
 };
 struct value_list kernel_live_outs(struct generator *g);
 
+/* Live-outs of one extent: a first variable over all their elements, and all of them computed and
+ * then stored where the variables stand. */
+void live_outs_variable(struct generator *g);
+void live_outs_store(struct generator *g);
+
 /* Attribute of the kernel. */
 #define kernel_int(g, name) attributes_int(&(g)->kernel->attributes, ATTRIBUTE_##name)
 
