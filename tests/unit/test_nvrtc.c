@@ -1,12 +1,13 @@
 /*
- * Device code: NVRTC where there is one (found in all places, several workers, errors, crashes,
- * version 12 too where it is installed), what cubins say against the compiler's own log, the
- * lint, and the cache. Without NVRTC only the reading of damaged cubins and the cache are tested.
+ * Device code: NVRTC where there is one (found in all places, several workers, errors, crashes),
+ * headers by themselves, what cubins say against the compiler's own log, the lint, and the cache.
+ * SINTER_TEST_NVRTC names the one to use (nvrtc_12.sh: version 12). Without NVRTC only the reading of damaged cubins and the cache are tested.
  */
 #include "compiler/toolchain/cache.h"
 #include "compiler/toolchain/nvrtc.h"
 #include "ir/base/diag.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -198,6 +199,25 @@ static void damaged_cubins_are_refused_or_read(void **state)
 }
 
 /* --- compiling --- */
+
+/* Each header of the device library by itself, without a switch that says where others are. */
+static void headers_compile_alone(void **state)
+{
+    struct arena *arena = *state;
+    glob_t headers;
+    if (absent("headers of the device library"))
+        return;
+    assert_int_equal(glob("backends/cuda/lib/*.cuh", 0, NULL, &headers), 0);
+    for (size_t i = 0; i < headers.gl_pathc; i++) {
+        const char *text = arena_printf(arena,
+                                        "#include \"%s\"\nKERNEL(32, 1) k_alone(g_f32 *y)\n"
+                                        "{\n    y->cell = (float)lane_index();\n}\n",
+                                        headers.gl_pathv[i]);
+        assert_true(compile(arena, "k_alone", text, "sm_80", true).cubin_length > 0);
+        assert_true(compile(arena, "k_alone", text, "sm_90a", true).cubin_length > 0);
+    }
+    globfree(&headers);
+}
 
 static void the_result_does_not_depend_on_the_workers(void **state)
 {
@@ -436,6 +456,7 @@ int main(void)
         TEST(spills_are_counted_to_the_byte),
         TEST(the_lint_says_what_is_not_as_declared),
         TEST(damaged_cubins_are_refused_or_read),
+        TEST(headers_compile_alone),
         TEST(the_result_does_not_depend_on_the_workers),
         TEST(a_refused_kernel_is_named_and_kept),
         TEST(a_library_that_is_none_is_told),

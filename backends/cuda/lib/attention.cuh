@@ -7,9 +7,9 @@
  */
 #ifndef SINTER_CUDA_ATTENTION
 #define SINTER_CUDA_ATTENTION
-#include "backends/cuda/lib/copy.cuh"
-#include "backends/cuda/lib/memory.cuh"
-#include "backends/cuda/lib/publish.cuh"
+#include "copy.cuh"
+#include "memory.cuh"
+#include "publish.cuh"
 
 /*
  * Lines are rows of matrices in shared memory, `pitch` bytes apart. Their 16-byte chunks are

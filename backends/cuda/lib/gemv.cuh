@@ -5,7 +5,7 @@
  */
 #ifndef SINTER_CUDA_GEMV
 #define SINTER_CUDA_GEMV
-#include "backends/cuda/lib/memory.cuh"
+#include "memory.cuh"
 
 DEVICE struct u32x4 zero16(void)
 {

@@ -8,7 +8,7 @@
  */
 #ifndef SINTER_CUDA_MEMORY
 #define SINTER_CUDA_MEMORY
-#include "backends/cuda/lib/core.cuh"
+#include "core.cuh"
 
 struct f32x2 {
     float at[2];

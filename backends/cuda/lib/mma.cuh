@@ -8,7 +8,7 @@
  */
 #ifndef SINTER_CUDA_MMA
 #define SINTER_CUDA_MMA
-#include "backends/cuda/lib/core.cuh"
+#include "core.cuh"
 
 #ifdef SINTER_EMULATED
 

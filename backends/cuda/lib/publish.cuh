@@ -5,7 +5,7 @@
  */
 #ifndef SINTER_CUDA_PUBLISH
 #define SINTER_CUDA_PUBLISH
-#include "backends/cuda/lib/memory.cuh"
+#include "memory.cuh"
 
 #ifdef SINTER_EMULATED
 

@@ -1,7 +1,7 @@
 /* Running sums over the threads of a block, in the order of their numbers. */
 #ifndef SINTER_CUDA_SCAN
 #define SINTER_CUDA_SCAN
-#include "backends/cuda/lib/memory.cuh"
+#include "memory.cuh"
 
 DEVICE void shared_put_f64(shared_t to, double value)
 {

@@ -6,8 +6,8 @@
  */
 #ifndef SINTER_CUDA_SORT
 #define SINTER_CUDA_SORT
-#include "backends/cuda/lib/publish.cuh"
-#include "backends/cuda/lib/math.cuh"
+#include "publish.cuh"
+#include "math.cuh"
 
 #include "../../lib/keys.h"
 

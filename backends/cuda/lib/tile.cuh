@@ -6,8 +6,9 @@
  */
 #ifndef SINTER_CUDA_TILE
 #define SINTER_CUDA_TILE
-#include "backends/cuda/lib/memory.cuh"
-#include "backends/cuda/lib/mma.cuh"
+#include "memory.cuh"
+#include "mma.cuh"
+#include "publish.cuh"
 
 /* Where chunk `chunk` of a row stands. Rows of 64 bytes. */
 DEVICE int swizzle_64(int row, int chunk)
@@ -27,23 +28,28 @@ DEVICE int swizzle_columns(int row, int chunk)
     return chunk ^ (row & 3) << 1;
 }
 
-/* Bytes of a copy that are inside: `left` elements are left. */
-DEVICE int inside_bytes(rt_i64 left, int chunk, int bytes)
+/* Bytes of a copy of `count` elements that are inside: `left` elements are left. */
+DEVICE int inside_bytes(rt_i64 left, int count, int bytes)
 {
-    return left >= chunk ? 16 : left > 0 ? (int)left * bytes : 0;
+    return left >= count ? count * bytes : left > 0 ? (int)left * bytes : 0;
 }
 
 /* Bit `row` * columns + `column`: whether that tap of a filter at (y, x) is in the image. */
-DEVICE rt_u32 taps_inside(int y, int x, int rows, int columns, int height, int width)
-{
-    rt_u32 taps = 0;
-    NO_UNROLL
-    for (int tap = rows * columns - 1; tap >= 0; tap--) {
-        int ty = y + tap / columns, tx = x + tap % columns;
-        taps = taps << 1 | (ty >= 0 && ty < height && tx >= 0 && tx < width);
+#define TAPS(bits, type)                                                                           \
+    DEVICE type taps_inside_##bits(int y, int x, int rows, int columns, int height, int width)     \
+    {                                                                                              \
+        int from = x < 0 ? -x : 0, to = width - x < columns ? width - x : columns;                 \
+        type all = ~(type)0, taps = 0, across = 0;                                                 \
+        if (from < to)                                                                             \
+            across = all >> (bits - to) & all << from;                                             \
+        UNROLL                                                                                     \
+        for (int row = 0; row < rows; row++)                                                       \
+            taps |= y + row >= 0 && y + row < height ? across << row * columns : 0;                \
+        return taps;                                                                               \
     }
-    return taps;
-}
+TAPS(32, rt_u32)
+TAPS(64, rt_u64)
+#undef TAPS
 
 /* --- fragments of an operand whose rows run along K --- */
 
