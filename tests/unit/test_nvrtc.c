@@ -1,7 +1,8 @@
 /*
  * Device code: NVRTC where there is one (found in all places, several workers, errors, crashes),
  * headers by themselves, what cubins say against the compiler's own log, the lint, and the cache.
- * SINTER_TEST_NVRTC names the one to use (nvrtc_12.sh: version 12). Without NVRTC only the reading of damaged cubins and the cache are tested.
+ * SINTER_TEST_NVRTC names the one to use (nvrtc_12.sh: version 12). Without NVRTC only the reading
+ * of damaged cubins and the cache are tested.
  */
 #include "compiler/toolchain/cache.h"
 #include "compiler/toolchain/nvrtc.h"
