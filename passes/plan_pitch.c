@@ -8,9 +8,10 @@ static int64_t row_extent(const struct type *type)
     return type->rank > 0 ? type->dims[type->rank - 1] : 1;
 }
 
+/* Pixels and filters of convolutions stay packed: the taps of a few channels are neighbours. */
 static bool is_matrix_op(enum op op)
 {
-    return op == OP_matmul || op == OP_conv2d || op == OP_attention;
+    return op == OP_matmul || op == OP_attention;
 }
 
 /* The value in memory that an operand of a kernel's node is read from. */

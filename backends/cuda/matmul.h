@@ -16,7 +16,7 @@
 
 /* How chunks of 16 bytes come into shared memory. */
 enum copy_way {
-    COPY_ASYNC,    /* as they stand, by asynchronous copies */
+    COPY_ASYNC,    /* as they stand, by asynchronous copies of 16, 8 or 4 bytes */
     COPY_CONVERT,  /* vectors of another type, through registers */
     COPY_ELEMENTS, /* element by element, through registers */
 };
@@ -38,6 +38,8 @@ struct tile_operand {
     int64_t stage_from; /* bytes from the start of a stage */
     bool along_k;       /* rows of the tile in shared memory run along K */
     enum copy_way way;
+    int64_t piece; /* COPY_ASYNC: elements of a copy; chunks of 16 bytes may take several */
+    bool gathered; /* a left operand whose source declares and copies it */
     bool rounds; /* to TF32, in registers */
     struct matrix matrices[PRODUCTS_MOST]; /* by segment; a left operand has one */
     struct copy_shape shape;
@@ -69,9 +71,12 @@ struct gpu_product {
 
 /* The left operand of a convolution: pixels and taps instead of rows of a matrix. */
 struct left_source {
-    void (*declare)(struct generator *g); /* before the pipeline */
-    void (*copy)(struct generator *g);    /* a stage, to `put`, from step `fill` of K */
-    void (*element)(struct generator *g); /* COPY_ELEMENTS: sets `x` to element k of row `outer` */
+    /* Where it is gathered: what stands before the pipeline; and the copies of a stage from step
+     * `fill` of K, to `put`, or with COPY_ELEMENTS to `a_next`. */
+    void (*declare)(struct generator *g);
+    void (*copy)(struct generator *g);
+    /* Else, with COPY_ELEMENTS: sets `x` to element k of row `outer`. */
+    void (*element)(struct generator *g);
 };
 
 #define product_of(g) ((struct gpu_product *)(g)->skeleton)

@@ -63,12 +63,6 @@ bool any_operand(const struct gpu_product *p, bool async)
     return any;
 }
 
-/* Whether the left operand's chunks are copied in a way of their own. */
-static bool has_source(const struct gpu_product *p)
-{
-    return p->source && p->left.way == COPY_ASYNC;
-}
-
 /* --- before the pipeline --- */
 
 /* n0, and jump: what stands between the two runs of columns of a tile. */
@@ -178,7 +172,7 @@ static void declare_operand(struct generator *g, struct gpu_product *p,
 void emit_copy_declarations(struct generator *g, struct gpu_product *p)
 {
     declare_columns(g, p);
-    if (has_source(p))
+    if (p->left.gathered)
         p->source->declare(g);
     else
         declare_operand(g, p, &p->left);
@@ -196,13 +190,14 @@ struct copy_place {
     const char *number; /* of the copy */
 };
 
-/* A condition that the copy is within the operand, or bytes of it that are; "16": all. */
+/* A condition that the copy is within the operand, or bytes of its piece `i` that are. */
 static const char *inside_text(struct generator *g, const struct gpu_product *p,
                                const struct tile_operand *o, bool bytes)
 {
     const struct copy_shape *s = &o->shape;
     const char *n = o->name, *outer = NULL, *inner = NULL;
     long long size = (long long)p->element_bytes, chunk = (long long)p->chunk;
+    long long piece = (long long)o->piece;
     const char *row = arena_printf(g->arena, "r * %lld", (long long)s->row_step);
     if (o->along_k && outer_tail(p, o))
         outer = arena_printf(g->arena, "%s < %s_left", row, n);
@@ -216,9 +211,11 @@ static const char *inside_text(struct generator *g, const struct gpu_product *p,
                                    : arena_printf(g->arena, "%s_left - q * %lld", n,
                                                   (long long)(s->lanes * chunk));
     if (bytes) {
-        const char *part =
-            inner ? arena_printf(g->arena, "inside_bytes(%s, %lld, %lld)", inner, chunk, size)
-                  : "16";
+        const char *part = arena_printf(g->arena, "%lld", piece * size);
+        if (inner)
+            part = arena_printf(g->arena, "inside_bytes(%s%s, %lld, %lld)", inner,
+                                piece == chunk ? "" : arena_printf(g->arena, " - i * %lld", piece),
+                                piece, size);
         return outer ? arena_printf(g->arena, "%s ? %s : 0", outer, part) : part;
     }
     if (outer && inner)
@@ -277,11 +274,21 @@ static void emit_each(struct generator *g, struct gpu_product *p, struct tile_op
         scope_close(g, "if (%s_row < %lld)", o->name, (long long)s->rows);
 }
 
+/* A chunk, or its pieces. */
 static void copy_statement(struct generator *g, struct gpu_product *p, struct tile_operand *o)
 {
     struct copy_place place = place_of(g, p, o);
-    writer_line(scope_writer(g), "copy_async16(%s, %s, %s);", place.shared, place.from,
-                inside_text(g, p, o, true));
+    long long size = (long long)(o->piece * p->element_bytes);
+    const char *inside = inside_text(g, p, o, true);
+    struct writer *w = scope_writer(g);
+    if (o->piece == p->chunk) {
+        writer_line(w, "copy_async%lld(%s, %s, %s);", size, place.shared, place.from, inside);
+        return;
+    }
+    writer_line(w, "UNROLL");
+    writer_line(w, "for (int i = 0; i < %lld; i++)", (long long)(p->chunk / o->piece));
+    writer_line(w, "    copy_async%lld(%s + i * %lld, %s + i * %lld, %s);", size, place.shared,
+                size, place.from, (long long)o->piece, inside);
 }
 
 static void convert_statement(struct generator *g, struct gpu_product *p, struct tile_operand *o)
@@ -407,7 +414,7 @@ static void fetch_operand(struct generator *g, struct gpu_product *p, struct til
 
 void emit_copies(struct generator *g, struct gpu_product *p)
 {
-    if (has_source(p))
+    if (p->left.gathered && p->left.way == COPY_ASYNC)
         p->source->copy(g);
     else
         copy_operand(g, p, &p->left);
@@ -417,7 +424,10 @@ void emit_copies(struct generator *g, struct gpu_product *p)
 
 void emit_fetches(struct generator *g, struct gpu_product *p)
 {
-    fetch_operand(g, p, &p->left);
+    if (p->left.gathered && p->left.way != COPY_ASYNC)
+        p->source->copy(g);
+    else
+        fetch_operand(g, p, &p->left);
     for (int i = 0; i < p->tile.products; i++)
         fetch_operand(g, p, &p->right[i]);
     writer_line(scope_writer(g), "fill += %lld;", (long long)p->tile.depth);

@@ -96,6 +96,16 @@ static bool same_bits(enum dtype stored, enum gpu_multiply multiply)
     }
 }
 
+/* Elements of an asynchronous copy: as many as begin on multiples of their size; 0: too few. */
+static int64_t find_piece(const struct gpu_product *p, const struct matrix *matrix)
+{
+    enum { LEAST = 4 }; /* bytes */
+    int64_t size = memory_bytes(matrix), piece = p->chunk;
+    while (piece * size >= LEAST && !aligned(matrix, piece * size))
+        piece /= 2;
+    return piece * size >= LEAST ? piece : 0;
+}
+
 /* `extent` is that of the axis along which neighbours in memory lie; `tile` the operand's rows
  * or columns in a tile, which make rows of 128 bytes where they are neighbours. */
 static enum copy_way find_way(const struct gpu_product *p, const struct matrix *matrix,
@@ -105,7 +115,7 @@ static enum copy_way find_way(const struct gpu_product *p, const struct matrix *
     if (matrix->kind == MATRIX_OTHER || narrow)
         return COPY_ELEMENTS;
     if (same_bits(matrix->value->type.dtype, p->tile.multiply))
-        return aligned(matrix, TILE_CHUNK) ? COPY_ASYNC : COPY_ELEMENTS;
+        return find_piece(p, matrix) > 0 ? COPY_ASYNC : COPY_ELEMENTS;
     int64_t bytes = p->chunk * memory_bytes(matrix);
     bool whole = extent % p->chunk == 0;
     return whole && aligned(matrix, bytes < 16 ? bytes : 16) ? COPY_CONVERT : COPY_ELEMENTS;
@@ -146,6 +156,11 @@ static void finish(struct generator *g, struct gpu_product *p, struct tile_opera
     o->rounds = p->tile.multiply == MULTIPLY_tf32 && o->way != COPY_ELEMENTS &&
                 value->type.dtype != DTYPE_tf32;
     o->shape = copy_shape(g, p, o->extent, o->along_k);
+    o->piece = p->chunk;
+    for (int i = 0; o->way == COPY_ASYNC && i < (o->left ? 1 : p->layout.count); i++) {
+        int64_t piece = find_piece(p, &o->matrices[i]);
+        o->piece = piece < o->piece ? piece : o->piece;
+    }
 }
 
 void find_left_operand(struct generator *g, struct gpu_product *p)

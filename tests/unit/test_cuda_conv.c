@@ -100,7 +100,8 @@ static void test_channels(void **state)
     run(convs, sizeof convs / sizeof *convs);
 }
 
-/* Patches, whose rows of taps are neighbours in memory, and images that go by elements. */
+/* Patches, whose rows of taps are neighbours in memory; pixels of 8, 4 and 6 bytes; masks of more
+ * than 32 taps; and images that go by elements. */
 static void test_few_channels(void **state)
 {
     (void)state;
@@ -114,6 +115,14 @@ static void test_few_channels(void **state)
         {1, 9, 9, 6, 10, 3, 3, SAME, 2, 64, 64, 32, 3, 0, "bf16", "f32", "f32"},
         {1, 20, 20, 8, 16, 9, 9, .stride = {1, 1}, .pad = {4, 4, 4, 4}, 1, 64, 64, 32, 3, 0,
          "bf16", "bf16", "f32"},
+        {1, 16, 16, 3, 40, 3, 3, SAME, 1, 64, 64, 32, 3, 0, WIDE("bf16")},
+        {1, 18, 14, 2, 40, 3, 3, .stride = {2, 2}, .pad = {0, 1, 0, 1}, 1, 64, 64, 32, 3, 0,
+         WIDE("bf16")},
+        {2, 8, 8, 20, 40, 3, 3, SAME, 1, 64, 64, 64, 3, 2, WIDE("bf16")},
+        {1, 15, 17, 4, 24, 7, 7, .stride = {2, 1}, .pad = {3, 3, 3, 3}, 1, 64, 64, 64, 4, 0,
+         WIDE("bf16")},
+        {1, 9, 10, 3, 40, 3, 3, SAME, 1, 64, 64, 32, 3, 0, "tf32", "f32", "f32"},
+        {1, 12, 11, 12, 42, 3, 3, SAME, 3, 64, 64, 32, 3, 0, WIDE("bf16")},
     };
     run(convs, sizeof convs / sizeof *convs);
 }
@@ -134,6 +143,17 @@ static void test_device_code(void **state)
         c.warps_n = tiles[i][1] == 256 ? 4 : tiles[i][1] == 64 && c.warps_m == 4 ? 1 : 2;
         put_conv(arena, &text, i, &c);
     }
+    /* A patch embedding, a first convolution of latents, and one of pixels. */
+    static const struct conv few[] = {
+        {1, 1024, 1024, 3, 768, 16, 16, .stride = {16, 16}, .pad = {0}, 1, 128, 128, 64, 3, 0,
+         WIDE("bf16")},
+        {2, 64, 64, 4, 320, 3, 3, SAME, 1, 128, 64, 64, 3, 0, WIDE("bf16")},
+        {1, 224, 224, 3, 64, 7, 7, .stride = {2, 2}, .pad = {3, 3, 3, 3}, 1, 128, 64, 32, 6, 0,
+         WIDE("bf16")},
+        {1, 512, 512, 3, 128, 3, 3, SAME, 1, 128, 128, 32, 3, 0, "tf32", "f32", "f32"},
+    };
+    for (int i = 0; i < 4; i++)
+        put_conv(arena, &text, 5 + i, &few[i]);
     product_kernels_lint(text.text, text.length);
     arena_destroy(arena);
 }
