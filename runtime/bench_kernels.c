@@ -1,7 +1,9 @@
 /*
  * `bench --kernels`: the time of every distinct kernel by itself. Steps that run the same code are
  * timed together, one after the other, so that each launch finds other weights than the one before
- * it, as in a real run; positions stand near the end of the caches, so that attention has work.
+ * it, as in a real run (a GPU makes copies where they are too few); positions stand near the end of
+ * the caches, so that attention has work. `cold` in the JSON tells whether a run's weights and
+ * caches exceed twice the GPU's last cache; null where the kernel reads none, or that is unknown.
  */
 #include "runtime/bench.h"
 #include "runtime/json_write.h"
@@ -17,7 +19,8 @@ enum { LEAST_LAUNCHES = 20 };
 struct kernel_time {
     const char *function, *name, *symbol;
     rt_u32 uses; /* in the function */
-    double microseconds, predicted, flops, bytes;
+    double predicted, flops, bytes; /* predicted: microseconds */
+    struct rt_step_time time;
 };
 
 static bool same_code(const struct rt_program *program, const struct rt_step *a,
@@ -29,9 +32,9 @@ static bool same_code(const struct rt_program *program, const struct rt_step *a,
 
 static void print_text(const struct kernel_time *k)
 {
-    double gbs = 1e-3 * k->bytes / k->microseconds;
+    double gbs = 1e-3 * k->bytes / k->time.microseconds;
     printf("%-12s %-34s %4u %10.2f us %9.1f GFLOP/s %8.1f GB/s", k->function, k->name, k->uses,
-           k->microseconds, 1e-3 * k->flops / k->microseconds, gbs);
+           k->time.microseconds, 1e-3 * k->flops / k->time.microseconds, gbs);
     if (k->predicted > 0)
         printf(" predicted %.2f us", k->predicted);
     printf("\n");
@@ -44,11 +47,17 @@ static void print_json(struct rt_json_writer *json, const struct kernel_time *k)
     rt_json_write_text(json, "kernel", k->symbol);
     rt_json_write_text(json, "name", k->name);
     rt_json_write_unsigned(json, "uses", k->uses);
-    rt_json_write_double(json, "us", k->microseconds);
+    rt_json_write_double(json, "us", k->time.microseconds);
     if (k->predicted > 0)
         rt_json_write_double(json, "predicted_us", k->predicted);
     rt_json_write_double(json, "flops", k->flops);
     rt_json_write_double(json, "bytes", k->bytes);
+    rt_json_write_unsigned(json, "launches", k->time.launches);
+    rt_json_write_unsigned(json, "distinct_bytes", k->time.bytes);
+    if (k->time.bytes > 0 && k->time.cache_bytes > 0)
+        rt_json_write_bool(json, "cold", k->time.bytes >= 2 * k->time.cache_bytes);
+    else
+        rt_json_write_null(json, "cold");
     rt_json_write_end(json);
 }
 
@@ -82,7 +91,7 @@ static rt_status time_function(struct rt_session *session, rt_u32 number, rt_u32
             .predicted = 1e-3 * step->predicted_ns,
             .flops = (double)step->flops, .bytes = (double)step->bytes};
         rt_status status = session->device->table->time_steps(
-            session->device, number, steps, count, LEAST_LAUNCHES, &k.microseconds);
+            session->device, number, steps, count, LEAST_LAUNCHES, &k.time);
         if (status)
             return status;
         if (json)

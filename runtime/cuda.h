@@ -28,6 +28,7 @@ enum {
     CUDA_STUB_LIBRARY = 34,
     CUDA_NO_DEVICE = 100,
     CUDA_ATTRIBUTE_MULTIPROCESSORS = 16,
+    CUDA_ATTRIBUTE_L2_BYTES = 38,
     CUDA_ATTRIBUTE_MAJOR = 75,
     CUDA_ATTRIBUTE_MINOR = 76,
     CUDA_FUNCTION_SHARED = 8, /* most dynamic shared memory of a function */
@@ -67,7 +68,7 @@ struct cuda_gpu {
     char name[64];
     unsigned sm; /* 80 for compute capability 8.0 */
     int multiprocessors, driver; /* the CUDA version that the driver supports: 12040 */
-    rt_u64 memory_bytes;
+    rt_u64 memory_bytes, cache_bytes; /* cache: the L2 */
 };
 
 /*

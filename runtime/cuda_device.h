@@ -1,7 +1,7 @@
 /*
  * The insides of the CUDA device, shared by device_cuda.c (life, table), cuda_bind.c (memory,
- * weights), cuda_launch.c (modules, graphs), cuda_time.c (times of kernels) and cuda_transfer.c
- * (copies, events).
+ * weights), cuda_launch.c (modules, graphs), cuda_time.c and cuda_rotate.c (times of kernels) and
+ * cuda_transfer.c (copies, events).
  *
  * All work goes into one stream. Bytes pass through pinned memory: small ones through a ring of
  * slots, so that a write never waits for the work before it; large ones through two halves.
@@ -49,6 +49,7 @@ struct cuda {
     rt_u32 half, slot, fetches; /* those used next */
     unsigned char *viewed;      /* what view showed last */
     rt_u64 viewed_bytes;
+    double worked; /* microseconds of runs that warmed the GPU before times are taken */
 };
 
 static inline struct cuda *cuda_of(struct rt_device *device)
@@ -70,7 +71,7 @@ rt_status cuda_load_kernels(struct cuda *cuda);
 rt_status cuda_launch(struct rt_device *device, rt_u32 index);
 rt_status cuda_run_step(struct rt_device *device, rt_u32 function, rt_u32 step);
 rt_status cuda_time_steps(struct rt_device *device, rt_u32 function, const rt_u32 *steps,
-                          rt_u32 count, rt_u32 least, double *microseconds);
+                          rt_u32 count, rt_u32 least, struct rt_step_time *out);
 void cuda_drop_kernels(struct cuda *cuda);
 
 /* Copies `rows` rows of `bytes` to device memory, `pitch` bytes apart there and packed here;

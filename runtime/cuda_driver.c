@@ -83,7 +83,7 @@ rt_status rt_cuda_check(const struct cuda_driver *driver, cuda_result result, co
 
 static rt_status read_facts(const struct cuda_driver *driver, struct cuda_gpu *gpu)
 {
-    int major = 0, minor = 0;
+    int major = 0, minor = 0, cache = 0;
     size_t bytes = 0;
     cuda_result result = driver->device_get(&gpu->ordinal, 0);
     if (!result)
@@ -96,7 +96,10 @@ static rt_status read_facts(const struct cuda_driver *driver, struct cuda_gpu *g
         result = driver->device_attribute(&gpu->multiprocessors, CUDA_ATTRIBUTE_MULTIPROCESSORS,
                                           gpu->ordinal);
     if (!result)
+        result = driver->device_attribute(&cache, CUDA_ATTRIBUTE_L2_BYTES, gpu->ordinal);
+    if (!result)
         result = driver->device_memory(&bytes, gpu->ordinal);
+    gpu->cache_bytes = cache > 0 ? (rt_u64)cache : 0;
     gpu->sm = (unsigned)(major * 10 + minor);
     gpu->memory_bytes = bytes;
     return rt_cuda_check(driver, result, "asking the GPU what it is");

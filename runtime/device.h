@@ -38,6 +38,14 @@ struct rt_device_facts {
 enum { RT_FETCHES = 4, RT_STAMPS = 16 };
 rt_u64 rt_fetch_bytes(const struct rt_program *program);
 
+/* The time of a step, and what was done to get it. */
+struct rt_step_time {
+    double microseconds; /* of one launch */
+    rt_u32 launches;     /* of a run */
+    rt_u64 bytes;        /* of the distinct weights and KV caches that a run reads */
+    rt_u64 cache_bytes;  /* of the device's last cache; 0 if unknown */
+};
+
 struct rt_device_table {
     const char *name; /* for --device: "cpu" */
 
@@ -85,11 +93,13 @@ struct rt_device_table {
 
     /*
      * The time of one launch: steps[0..count) of a function run in this order, all of them again
-     * until there are `least` launches or more; on a GPU as one graph, less the time of such a
-     * graph of kernels that do nothing. For measurements: it allocates. NULL: without a clock.
+     * until there are `least` launches or more. On a GPU they are one graph, less the time of such
+     * a graph of kernels that do nothing; its launches read weights and caches that exceed twice
+     * the GPU's last cache together, copies of them if need be, as far as launches and memory
+     * allow. For measurements: it allocates. NULL: without a clock.
      */
     rt_status (*time_steps)(struct rt_device *device, rt_u32 function, const rt_u32 *steps,
-                            rt_u32 count, rt_u32 least, double *microseconds);
+                            rt_u32 count, rt_u32 least, struct rt_step_time *out);
 
     /* Starts one step of a function by itself, as launch starts all of them. */
     rt_status (*run_step)(struct rt_device *device, rt_u32 function, rt_u32 step);

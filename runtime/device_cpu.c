@@ -250,7 +250,7 @@ static void cpu_run(struct rt_device *device, rt_kernel *kernel, void *const *op
 
 /* The threads of the pool sleep before the first run, which does not count. */
 static rt_status cpu_time_steps(struct rt_device *device, rt_u32 function, const rt_u32 *steps,
-                                rt_u32 count, rt_u32 least, double *microseconds)
+                                rt_u32 count, rt_u32 least, struct rt_step_time *out)
 {
     struct cpu *cpu = cpu_of(device);
     const struct rt_function *f = &cpu->program->functions[function];
@@ -264,7 +264,9 @@ static rt_status cpu_time_steps(struct rt_device *device, rt_u32 function, const
         begin = i == count ? rt_now() : begin;
         rt_pool_run(cpu->pool, step->kernel, operands + step->first_operand, step->tiles);
     }
-    *microseconds = launches ? 1e-3 * (double)(rt_now() - begin) / launches : 0;
+    *out = (struct rt_step_time){.launches = launches};
+    if (launches > 0)
+        out->microseconds = 1e-3 * (double)(rt_now() - begin) / launches;
     return 0;
 }
 

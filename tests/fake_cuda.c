@@ -9,6 +9,7 @@
 fake_cuda_count fake_cuda_live;
 fake_cuda_words fake_cuda_faults, fake_cuda_log;
 fake_cuda_act fake_cuda_reset;
+fake_cuda_use fake_cuda_serve;
 
 struct fake_state state;
 
@@ -56,6 +57,11 @@ SHOWN const char *fake_cuda_log(void)
     return state.log;
 }
 
+SHOWN void fake_cuda_serve(const struct fake_server *server)
+{
+    state.server = server;
+}
+
 SHOWN void fake_cuda_reset(void)
 {
     state.faults[0] = state.log[0] = '\0';
@@ -95,15 +101,25 @@ static const struct fake_image *translated(const char *text)
     return strncmp(text, ".version", 8) == 0 && strstr(text, ".entry nothing()") ? &image : NULL;
 }
 
+/* Stands for images that nothing here can run, where the environment allows it. */
+static const struct fake_image *idle(void)
+{
+    static const struct fake_kernel kernels[] = {{"*", 0, do_nothing}, {0}};
+    static const struct fake_image image = {FAKE_MAGIC, kernels};
+    return pretended("FAKE_CUDA_IDLE", 0) ? &image : NULL;
+}
+
 cuda_result cuModuleLoadData(cuda_module *module, const void *image)
 {
     ENTER("cuModuleLoadData");
     const struct fake_image *known =
         memcmp(image, FAKE_MAGIC, sizeof FAKE_MAGIC) == 0 ? image : translated(image);
-    if (!known)
+    known = known ? known : idle();
+    if (!known && !state.server)
         return INVALID_IMAGE;
     *module = calloc(1, sizeof **module);
     (*module)->image = known;
+    (*module)->bytes = image;
     state.objects++;
     return CUDA_OK;
 }
@@ -116,16 +132,35 @@ cuda_result cuModuleUnload(cuda_module module)
     return order;
 }
 
-cuda_result cuModuleGetFunction(cuda_function *function, cuda_module module, const char *name)
+static cuda_function new_function(const struct fake_kernel *kernel)
 {
     enum { FUNCTIONS_MOST = 256 };
     static struct cuda_function_object functions[FUNCTIONS_MOST];
     static int count;
+    cuda_function function = &functions[count++ % FUNCTIONS_MOST];
+    *function = (struct cuda_function_object){.kernel = kernel};
+    return function;
+}
+
+static cuda_result find_served(cuda_function *function, const void *image, const char *name)
+{
+    int parameters = state.server->find(state.server->context, image, name);
+    if (parameters < 0)
+        return NOT_FOUND;
+    *function = new_function(NULL);
+    (*function)->served = (struct fake_kernel){.name = name, .parameters = parameters};
+    (*function)->kernel = &(*function)->served;
+    return CUDA_OK;
+}
+
+cuda_result cuModuleGetFunction(cuda_function *function, cuda_module module, const char *name)
+{
     ENTER("cuModuleGetFunction");
+    if (!module->image)
+        return find_served(function, module->bytes, name);
     for (const struct fake_kernel *kernel = module->image->kernels; kernel->name; kernel++)
-        if (strcmp(kernel->name, name) == 0) {
-            *function = &functions[count++ % FUNCTIONS_MOST];
-            **function = (struct cuda_function_object){.kernel = kernel};
+        if (strcmp(kernel->name, name) == 0 || strcmp(kernel->name, "*") == 0) {
+            *function = new_function(kernel);
             return CUDA_OK;
         }
     return NOT_FOUND;
@@ -189,9 +224,10 @@ cuda_result cuDeviceGetAttribute(int *value, int attribute, cuda_ordinal device)
 {
     int sm = (int)pretended("FAKE_CUDA_SM", 80);
     (void)device;
-    *value = attribute == CUDA_ATTRIBUTE_MAJOR   ? sm / 10
-             : attribute == CUDA_ATTRIBUTE_MINOR ? sm % 10
-                                                 : 108;
+    *value = attribute == CUDA_ATTRIBUTE_MAJOR      ? sm / 10
+             : attribute == CUDA_ATTRIBUTE_MINOR    ? sm % 10
+             : attribute == CUDA_ATTRIBUTE_L2_BYTES ? (int)pretended("FAKE_CUDA_CACHE", 0)
+                                                    : 108;
     return CUDA_OK;
 }
 

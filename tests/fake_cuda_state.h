@@ -31,12 +31,14 @@ struct cuda_context_object {
 };
 
 struct cuda_module_object {
-    const struct fake_image *image;
+    const struct fake_image *image; /* NULL: of the server */
+    const void *bytes;
 };
 
 struct cuda_function_object {
     const struct fake_kernel *kernel;
-    int shared; /* that was asked for */
+    struct fake_kernel served; /* what `kernel` is if the server runs it */
+    int shared;                /* that was asked for */
 };
 
 struct operation {
@@ -46,7 +48,7 @@ struct operation {
     size_t bytes, rows, to_pitch, from_pitch; /* of SET: bytes of the value */
     unsigned value;
     cuda_function function;
-    int blocks;
+    int blocks, threads, shared;
     void *operands[OPERANDS_MOST];
     cuda_event event;
     unsigned generation; /* of the event's record */
@@ -78,6 +80,7 @@ struct cuda_executable_object {
 struct fake_state {
     struct cuda_context_object context;
     cuda_context current;
+    cuda_stream stream; /* the last one */
     struct {
         char *at;
         size_t bytes;
@@ -88,6 +91,7 @@ struct fake_state {
     char faults[TEXT], log[TEXT];
     double clock;
     int calls_left; /* of FAKE_CUDA_FAIL; 0: not armed */
+    const struct fake_server *server;
 };
 extern struct fake_state state;
 

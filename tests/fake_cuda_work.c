@@ -64,12 +64,6 @@ cuda_result cuMemAlloc_v2(cuda_pointer *memory, size_t bytes)
     return result;
 }
 
-cuda_result cuMemFree_v2(cuda_pointer memory)
-{
-    ENTER_TO_FREE("cuMemFree_v2");
-    return release(address(memory), true) ? INVALID_VALUE : order;
-}
-
 cuda_result cuMemAllocHost_v2(void **memory, size_t bytes)
 {
     ENTER("cuMemAllocHost_v2");
@@ -99,6 +93,17 @@ static void pass_time(const struct operation *work)
     state.clock += idle ? 0 : 0.25;
 }
 
+static void run_kernel(const struct operation *work)
+{
+    const struct fake_kernel *kernel = work->function->kernel;
+    const struct fake_server *server = state.server;
+    if (kernel->run)
+        kernel->run(work->operands, work->blocks);
+    else
+        server->run(server->context, kernel->name, work->operands, work->blocks, work->threads,
+                    work->shared);
+}
+
 static void execute(const struct operation *work)
 {
     switch (work->kind) {
@@ -114,9 +119,7 @@ static void execute(const struct operation *work)
         for (size_t i = 0; i < work->rows && work->bytes > 1; i++)
             memcpy((char *)work->to + i * work->bytes, &work->value, work->bytes);
         break;
-    case LAUNCH:
-        work->function->kernel->run(work->operands, work->blocks);
-        break;
+    case LAUNCH: run_kernel(work); break;
     case RECORD:
         work->event->done = work->generation;
         work->event->time = state.clock;
@@ -248,7 +251,11 @@ cuda_result cuLaunchKernel(cuda_function function, unsigned blocks_x, unsigned b
                            unsigned threads_z, unsigned shared, cuda_stream stream,
                            void **parameters, void **extra)
 {
-    struct operation work = {.kind = LAUNCH, .function = function, .blocks = (int)blocks_x};
+    struct operation work = {.kind = LAUNCH,
+                             .function = function,
+                             .blocks = (int)blocks_x,
+                             .threads = (int)threads_x,
+                             .shared = (int)shared};
     ENTER("cuLaunchKernel");
     if (!function || blocks_x < 1 || blocks_x > 0x7fffffff || threads_x < 1 || threads_x > 1024
         || blocks_y * blocks_z * threads_y * threads_z != 1 || extra)
@@ -264,6 +271,15 @@ cuda_result cuLaunchKernel(cuda_function function, unsigned blocks_x, unsigned b
     return enqueue(stream, &work);
 }
 
+/* Waits for all work before, as the driver does. */
+cuda_result cuMemFree_v2(cuda_pointer memory)
+{
+    ENTER_TO_FREE("cuMemFree_v2");
+    if (state.stream)
+        finish(state.stream, NULL, 0);
+    return release(address(memory), true) ? INVALID_VALUE : order;
+}
+
 /* --- streams, events, graphs --- */
 
 cuda_result cuStreamCreate(cuda_stream *stream, unsigned flags)
@@ -273,12 +289,14 @@ cuda_result cuStreamCreate(cuda_stream *stream, unsigned flags)
         return fault(INVALID_VALUE, "cuStreamCreate: wrong flags; ");
     *stream = calloc(1, sizeof **stream);
     (*stream)->work = new_work();
+    state.stream = *stream;
     return CUDA_OK;
 }
 
 cuda_result cuStreamDestroy_v2(cuda_stream stream)
 {
     ENTER_TO_FREE("cuStreamDestroy_v2");
+    state.stream = NULL;
     drop_work(stream->work);
     free(stream);
     return order;

@@ -14,6 +14,7 @@ enum {
     TOY_SPARE_BYTES = 17 << 20,
     TOY_ARENA = TOY_SPARE + TOY_SPARE_BYTES,
     TOY_ROWS = 3, TOY_COLUMNS = 5,   /* of the weight; padded to 8 on a GPU */
+    TOY_PADDED_BYTES = TOY_ROWS * 8 * 4,
     TOY_MAIN = 0, TOY_EMPTY = 1, TOY_SPACES = 2, /* functions */
 };
 

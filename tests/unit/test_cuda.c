@@ -32,7 +32,7 @@ enum { SYMBOLS = sizeof symbols / sizeof *symbols };
 static int begin(void **unused)
 {
     static const char *const names[] = {"FAKE_CUDA_SM", "FAKE_CUDA_VERSION", "FAKE_CUDA_DEVICES",
-                                        "FAKE_CUDA_MEMORY", "FAKE_CUDA_FAIL"};
+                                        "FAKE_CUDA_MEMORY", "FAKE_CUDA_FAIL", "FAKE_CUDA_CACHE"};
     (void)unused;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unsetenv(names[i]);
@@ -316,16 +316,51 @@ static void kernels_are_timed_without_their_graph(void **unused)
 {
     static const rt_u32 steps[] = {0};
     struct rt_session session;
-    double microseconds = 0;
+    struct rt_step_time time;
     (void)unused;
     assert_int_equal(open_session(&session, toy_fake_program(), RT_DEVICE_CUDA), 0);
     reset();
     assert_int_equal(session.device->table->time_steps(session.device, TOY_MAIN, steps, 1, 20,
-                                                       &microseconds), 0);
+                                                       &time), 0);
     assert_int_equal(occurrences(said(), "record:combine "), 20);
     assert_int_equal(occurrences(said(), "record:nothing "), 20);
     assert_null(strstr(said(), "launch:"));
-    assert_true(microseconds > 249.999 && microseconds < 250.001);
+    assert_true(time.microseconds > 249.999 && time.microseconds < 250.001);
+    assert_int_equal(time.launches, 20);
+    assert_int_equal(time.bytes, TOY_PADDED_BYTES);
+    assert_int_equal(time.cache_bytes, 0);
+    rt_session_close(&session);
+    check_clean();
+}
+
+/* The weights of a run exceed twice the cache: copies are read, and give the right numbers. */
+static void kernels_are_timed_over_copies_of_few_weights(void **unused)
+{
+    static const rt_u32 steps[] = {0};
+    struct rt_session session;
+    struct rt_step_time time;
+    (void)unused;
+    setenv("FAKE_CUDA_CACHE", "1600", 1);
+    assert_int_equal(open_session(&session, toy_fake_program(), RT_DEVICE_CUDA), 0);
+    const struct rt_device_table *table = session.device->table;
+    reset();
+    assert_int_equal(table->time_steps(session.device, TOY_MAIN, steps, 1, 20, &time), 0);
+    assert_int_equal(time.launches, 34); /* 33.3 weights of 96 bytes are twice the cache */
+    assert_int_equal(time.bytes, 34 * TOY_PADDED_BYTES);
+    assert_int_equal(time.cache_bytes, 1600);
+    assert_int_equal(occurrences(said(), "record:combine "), 34);
+    assert_int_equal(occurrences(said(), "copy:96 "), 33);
+    assert_int_equal(occurrences(said(), "allocate "), 1);
+    float y[TOY_COUNT];
+    assert_int_equal(table->read(session.device, TOY_Y, y, sizeof y), 0);
+    assert_true(y[7] == 0); /* by the last launch, from a copy; fresh memory holds no zeros */
+
+    reset(); /* no memory for copies */
+    setenv("FAKE_CUDA_FAIL", "cuMemAlloc_v2:1:2", 1);
+    assert_int_equal(table->time_steps(session.device, TOY_MAIN, steps, 1, 20, &time), 0);
+    unsetenv("FAKE_CUDA_FAIL");
+    assert_int_equal(time.bytes, TOY_PADDED_BYTES);
+    assert_int_equal(occurrences(said(), "copy:"), 0);
     rt_session_close(&session);
     check_clean();
 }
@@ -335,7 +370,7 @@ static void kernels_are_timed_without_their_graph(void **unused)
 static rt_status use(void)
 {
     static const rt_u32 steps[] = {0, 1};
-    double microseconds;
+    struct rt_step_time taken;
     struct rt_session session;
     rt_i32 value = 5;
     rt_u32 ticket;
@@ -363,7 +398,7 @@ static rt_status use(void)
     if (!status)
         status = table->run_step(session.device, TOY_MAIN, 0);
     if (!status)
-        status = table->time_steps(session.device, TOY_MAIN, steps, 2, 2, &microseconds);
+        status = table->time_steps(session.device, TOY_MAIN, steps, 2, 2, &taken);
     if (!status)
         status = table->read(session.device, TOY_X, &value, sizeof value);
     rt_session_close(&session);
@@ -377,11 +412,13 @@ static void every_failure_is_told_and_leaves_nothing(void **unused)
     enum { CODE = 719 };
     int failures = 0;
     (void)unused;
+    setenv("FAKE_CUDA_CACHE", "1024", 1);
     assert_int_equal(use(), 0);
     for (size_t i = 0; i < SYMBOLS; i++)
         for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
             char order[128];
             begin(NULL);
+            setenv("FAKE_CUDA_CACHE", "1024", 1);
             snprintf(order, sizeof order, "%s:%d:%d", symbols[i], numbers[k], CODE);
             setenv("FAKE_CUDA_FAIL", order, 1);
             rt_status status = use();
@@ -416,6 +453,7 @@ int main(void)
         TEST(going_ahead_never_waits),
         TEST(padded_weights_are_sent_by_rows),
         TEST(kernels_are_timed_without_their_graph),
+        TEST(kernels_are_timed_over_copies_of_few_weights),
         TEST(every_failure_is_told_and_leaves_nothing),
     };
     setenv("SINTER_CUDA_LIBRARY", FAKE_CUDA, 1);

@@ -279,15 +279,16 @@ static void steps_run_alone(void **unused)
 static void steps_are_timed(void **unused)
 {
     static const rt_u32 steps[] = {1, 0};
-    double microseconds = -1;
+    struct rt_step_time time;
     rt_i32 runs;
     (void)unused;
     if (!table()->time_steps)
         skip(); /* a device without a clock */
     write_x(3);
     assert_int_equal(
-        table()->time_steps(subject.device, TOY_MAIN, steps, 2, 41, &microseconds), 0);
-    assert_true(microseconds >= 0 && microseconds < 1e6);
+        table()->time_steps(subject.device, TOY_MAIN, steps, 2, 41, &time), 0);
+    assert_true(time.microseconds >= 0 && time.microseconds < 1e6);
+    assert_true(time.launches >= 42 && time.launches % 2 == 0);
     check_y(3);
     assert_int_equal(table()->read(subject.device, TOY_STATE, &runs, sizeof runs), 0);
     assert_true(runs % 3 == 0 && runs / 3 >= 21);
@@ -295,8 +296,8 @@ static void steps_are_timed(void **unused)
     assert_int_equal(table()->launch(subject.device, TOY_MAIN), 0);
     check_y(4);
     assert_int_equal(
-        table()->time_steps(subject.device, TOY_EMPTY, steps, 0, 41, &microseconds), 0);
-    assert_true(microseconds == 0);
+        table()->time_steps(subject.device, TOY_EMPTY, steps, 0, 41, &time), 0);
+    assert_true(time.microseconds == 0 && time.launches == 0);
 }
 
 static void blocks_have_a_workspace_and_counters(void **unused)
