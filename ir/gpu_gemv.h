@@ -67,12 +67,12 @@ bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel
 
 /*
  * skinny: attributes cols; threads, whole warps and at least 64; kc, columns of a stage: a row of
- * a stage has 128 bytes, or 64 of 16-bit elements; stages, at least 2; split, parts of K by
+ * a stage has 128 bytes, or 64 for tensor cores; stages, at least 2; split, parts of K by
  * different blocks. The partners' columns are the rows of the tile, `tile_rows` of them.
  *
  * Where %a is memory of the type that is used, its rows come by stages like the weights; else
- * (`computed`) the rows of a block's part of K are staged at once. With 16 bits the product is
- * one of tensor cores: warps share the rows of the tile, 16 * mt each, and all have nt times 8
+ * (`computed`) the rows of a block's part of K are staged at once. With 16 bits and TF32 the
+ * product is one of tensor cores: warps share the rows of the tile, 16 * mt each, and all have nt times 8
  * tokens (rows of %a). Otherwise it is exact f32: thread t has the rows t % row_threads + i *
  * row_threads, i < 4, and the tokens t / row_threads + j * token_threads.
  */
@@ -80,7 +80,7 @@ struct skinny_shape {
     struct few_operands operands;
     int64_t tile_rows, tokens, depth, stages;
     int64_t steps, part_steps, split;                  /* stages of K; those of a part */
-    int64_t warps, mt, nt;                             /* of 16-bit products */
+    int64_t warps, mt, nt, deep;                       /* of tensor cores; deep: K of one */
     int64_t row_threads, token_threads, thread_tokens; /* of f32 */
     int64_t chunk, chunks; /* elements of 16 bytes; 16 bytes of a row of a stage */
     int64_t row_bytes;     /* from row to row of a stage */
@@ -93,6 +93,9 @@ struct skinny_shape {
 };
 bool skinny_shape(struct arena *arena, const struct function *function, const struct kernel *kernel,
                   struct skinny_shape *out);
+
+/* Instructions of the tensor cores in a stage; 0 of f32. */
+int64_t skinny_mma_count(const struct skinny_shape *shape);
 
 bool gpu_skinny_facts(const struct function *function, const struct kernel *kernel,
                       struct gpu_facts *out);

@@ -3,6 +3,7 @@
 
 #include "ir/cost.h"
 #include "ir/gpu_attention.h"
+#include "ir/gpu_blas.h"
 #include "ir/gpu_facts.h"
 #include "ir/gpu_gemv.h"
 #include "ir/gpu_matmul.h"
@@ -144,7 +145,7 @@ static bool skinny_work(struct arena *arena, const struct function *function,
     enum dtype used = o->used;
     double bytes = dtype_bits(used) / 8.0, parts = (double)(s.split * s.part_steps * s.depth);
     double weights = (double)(o->layout.tiles * s.tile_rows) * parts, tokens = (double)s.tokens;
-    out->family = s.mt > 0 ? FAMILY_mma_bf16 : FAMILY_ffma;
+    out->family = s.deep == 16 ? FAMILY_mma_bf16 : s.deep == 8 ? FAMILY_mma_tf32 : FAMILY_ffma;
     out->blocks = (double)(o->layout.tiles * s.split);
     out->operations = 2 * weights * tokens;
     double rows = tokens * (double)o->layout.tiles * parts;
@@ -310,6 +311,102 @@ static void find_bound(struct gpu_prediction *out)
         out->bound = "latency";
 }
 
+/* --- products of a library --- */
+
+/* Tiles that libraries have, with the warps of those by mma.sync. */
+static const struct {
+    short rows, cols, warps_m, warps_n;
+} library_tiles[] = {
+    {256, 128, 4, 2}, {128, 256, 2, 4}, {256, 64, 4, 1}, {64, 256, 1, 4},
+    {128, 128, 2, 2}, {128, 64, 2, 2},  {64, 128, 2, 2}, {64, 64, 2, 2},
+};
+
+/* Whether rows begin on 16 bytes, as instructions of warp groups want it: plan sees to it for
+ * what the program itself makes. */
+static bool has_aligned_rows(const struct gpu_blas *blas, const struct gpu_matrix *matrix)
+{
+    if (matrix->operand < 0)
+        return true;
+    const struct value *value = blas->operands[matrix->operand];
+    bool planned = matrix != &blas->d && value->node->op != OP_param;
+    return planned || matrix->pitch * dtype_bits(value->type.dtype) / 8 % 16 == 0;
+}
+
+/* Warp groups read operands of 32 bits only along K. */
+static enum gpu_family library_family(const struct gpu *gpu, const struct gpu_blas *blas)
+{
+    bool groups = gpu->rates[FAMILY_wgmma_bf16].attainable > 0 &&
+                  has_aligned_rows(blas, &blas->a) && has_aligned_rows(blas, &blas->b) &&
+                  has_aligned_rows(blas, &blas->c) && has_aligned_rows(blas, &blas->d);
+    if (blas->multiply == DTYPE_f32)
+        return FAMILY_ffma;
+    if (blas->multiply == DTYPE_tf32)
+        return groups && !blas->a.transposed && blas->b.transposed ? FAMILY_wgmma_tf32
+                                                                   : FAMILY_mma_tf32;
+    return groups ? FAMILY_wgmma_bf16 : FAMILY_mma_bf16;
+}
+
+/* A warp group of 64 rows reads its rows once and all columns; warps read their own of both. */
+static double reads_of_tile(enum gpu_family family, int number)
+{
+    enum { GROUP = 64 };
+    double rows = library_tiles[number].rows, cols = library_tiles[number].cols;
+    if (family == FAMILY_wgmma_bf16 || family == FAMILY_wgmma_tf32)
+        return rows + cols * rows / GROUP;
+    return rows * library_tiles[number].warps_n + cols * library_tiles[number].warps_m;
+}
+
+static void library_work(const struct gpu *gpu, const struct gpu_blas *blas, int number, int split,
+                         struct work *out)
+{
+    enum { STEP_BYTES = 64, BAND = 8, IN_FLIGHT = 32768 };
+    double bytes = dtype_bits(blas->multiply) / 8.0, unit = STEP_BYTES / bytes;
+    double rows = library_tiles[number].rows, cols = library_tiles[number].cols;
+    double down = ceil_divide((double)blas->m, rows);
+    double depth = unit * ceil_divide(ceil_divide((double)blas->k, unit), split);
+    double right = (double)blas->n * (double)blas->k * bytes;
+    out->family = library_family(gpu, blas);
+    out->blocks = (double)blas->batch * down * ceil_divide((double)blas->n, cols) * split;
+    out->operations = 2 * out->blocks * rows * cols * depth;
+    out->l2 = out->blocks * depth * (rows + cols) * bytes;
+    if (split > 1)
+        out->l2 += 2 * out->blocks * rows * cols * 4;
+    if (right > gpu->l2_bytes / 2)
+        out->hbm += (ceil_divide(down, BAND) - 1) * right;
+    out->shared = out->blocks * depth * bytes * (rows + cols + reads_of_tile(out->family, number));
+    out->in_flight = IN_FLIGHT;
+    out->phases = split > 1 ? 3 : 2;
+}
+
+/* The best of its tiles; the parts of a split are added up by a kernel of their own. */
+static bool predict_library(const struct gpu *gpu, const struct function *function,
+                            const struct kernel *kernel, struct gpu_prediction *out)
+{
+    enum { TILES = sizeof library_tiles / sizeof *library_tiles, MOST_PARTS = 16 };
+    struct gpu_blas blas;
+    const struct work whole = {.hbm = kernel_far_bytes(function, kernel, near(gpu)),
+                               .epilogue = epilogue_work(function, kernel)};
+    if (!gpu_blas(function, kernel, &blas))
+        return false;
+    for (int i = 0; i < TILES * MOST_PARTS; i++) {
+        struct work work = whole;
+        struct gpu_prediction one = {.residency = 1};
+        int split = i / TILES + 1;
+        library_work(gpu, &blas, i % TILES, split, &work);
+        if (split > 1 && work.blocks > 2 * gpu->multiprocessors)
+            continue;
+        one.family = work.family;
+        find_times(gpu, &work, &one);
+        one.start_us += split > 1 ? GPU_BOUNDARY_US : 0;
+        find_bound(&one);
+        if (i == 0 || one.us < out->us)
+            *out = one;
+    }
+    return true;
+}
+
+/* --- all --- */
+
 bool gpu_predict(const struct gpu *gpu, const struct function *function,
                  const struct kernel *kernel, struct gpu_prediction *out)
 {
@@ -317,6 +414,8 @@ bool gpu_predict(const struct gpu *gpu, const struct function *function,
     struct gpu_facts facts = {0};
     int threads = (int)attribute(kernel, threads);
     *out = (struct gpu_prediction){0};
+    if (gpu_provider(kernel) != PROVIDER_none)
+        return predict_library(gpu, function, kernel, out);
     if (!gpu_facts(function, kernel, &facts) || !find_work(gpu, function, kernel, &work))
         return false;
     out->residency = gpu_residency(gpu, &facts, threads);

@@ -8,9 +8,10 @@ static int64_t ratio_up(int64_t value, int64_t by)
     return value / by + (value % by != 0);
 }
 
-static bool is_half(enum dtype dtype)
+/* K of an instruction of the tensor cores; 0: f32 is multiplied without them. */
+static int64_t instruction_depth(enum dtype dtype)
 {
-    return dtype_bits(dtype) == 16;
+    return dtype == DTYPE_tf32 ? 8 : dtype_bits(dtype) == 16 ? 16 : 0;
 }
 
 /* Warps of the tensor cores, or threads of f32: all rows of the tile are theirs, and no more. The
@@ -22,7 +23,8 @@ static bool share_tile(struct skinny_shape *s, int64_t threads)
     int64_t m = s->operands.m, cols = s->operands.layout.cols;
     s->warps = threads / 32;
     s->tokens = ratio_up(m, 8) * 8;
-    if (is_half(s->operands.used)) {
+    s->deep = instruction_depth(s->operands.used);
+    if (s->deep > 0) {
         s->mt = s->tile_rows / (16 * s->warps);
         if (s->mt < 1)
             return false;
@@ -43,14 +45,14 @@ static bool share_tile(struct skinny_shape *s, int64_t threads)
 /* Rows of a stage: swizzled for fragments, else padded by one chunk. */
 static bool find_rows(const struct kernel *kernel, struct skinny_shape *s, int64_t threads)
 {
-    bool half = is_half(s->operands.used);
-    int64_t bytes = half ? 2 : 4;
+    bool fragments = s->deep > 0;
+    int64_t bytes = dtype_bits(s->operands.used) / 8;
     s->depth = attribute(kernel, kc);
     s->stages = attribute(kernel, stages);
     s->chunk = 16 / bytes;
     s->chunks = s->depth / s->chunk;
-    s->row_bytes = s->depth * bytes + (half ? 0 : 16);
-    bool row = (half && s->depth * bytes == 64) || s->depth * bytes == 128;
+    s->row_bytes = s->depth * bytes + (fragments ? 0 : 16);
+    bool row = (fragments && s->depth * bytes == 64) || s->depth * bytes == 128;
     return row && s->stages >= 2 && s->stages <= 16 && threads % (s->chunks * 8) == 0 &&
            s->tile_rows % (threads / s->chunks) == 0;
 }
@@ -99,7 +101,7 @@ bool skinny_shape(struct arena *arena, const struct function *function, const st
         cols > 1024 || threads < 64 || threads > GPU_BLOCK_THREADS || threads % 32 ||
         o->k > 1 << 20)
         return false;
-    bool narrow = is_half(o->used) || o->used == DTYPE_f32 || o->used == DTYPE_tf32;
+    bool narrow = instruction_depth(o->used) > 0 || o->used == DTYPE_f32;
     s.tile_rows = cols * o->partners;
     if (!narrow || !share_tile(&s, threads) || !find_rows(kernel, &s, threads) ||
         !find_parts(kernel, &s))
@@ -107,6 +109,11 @@ bool skinny_shape(struct arena *arena, const struct function *function, const st
     find_shared(&s, threads);
     *out = s;
     return true;
+}
+
+int64_t skinny_mma_count(const struct skinny_shape *shape)
+{
+    return shape->deep > 0 ? shape->mt * shape->nt * (shape->depth / shape->deep) : 0;
 }
 
 bool gpu_skinny_facts(const struct function *function, const struct kernel *kernel,
@@ -120,7 +127,7 @@ bool gpu_skinny_facts(const struct function *function, const struct kernel *kern
         int64_t sums = s.mt > 0 ? s.mt * s.nt * 4 + s.mt * 4 + s.nt * 2 : s.thread_tokens * 8 + 8;
         int64_t registers = 40 + sums + copies * 2 + (s.operands.decoded ? 90 : 0);
         *out = (struct gpu_facts){.shared_bytes = s.shared_bytes,
-                                  .mma_count = (int)(s.mt * s.nt * (s.depth / 16)),
+                                  .mma_count = (int)skinny_mma_count(&s),
                                   .registers = (int)registers};
         if (registers > GPU_THREAD_REGISTERS)
             out->registers = GPU_THREAD_REGISTERS;

@@ -223,7 +223,7 @@ void cuda_emit_skinny(struct generator *g)
             REDUCED, arena_printf(g->arena, "first * %lld", (long long)s->depth),
             s->part_steps * s->depth};
     g->skeleton = skinny;
-    cuda_of(g)->mma_count = (int)(s->mt * s->nt * (s->depth / 16));
+    cuda_of(g)->mma_count = (int)skinny_mma_count(s);
     cuda_of(g)->blocks = s->operands.layout.tiles * s->split;
     cuda_of(g)->shared = s->shared_bytes;
     skinny_find_tokens(g);

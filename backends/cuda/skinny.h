@@ -16,6 +16,8 @@ struct skinny {
 #define skinny_of(g) ((struct skinny *)(g)->skeleton)
 
 /* --- skinny_copy.c --- */
+/* Whether weights are f32 that become TF32 only after they were copied. */
+bool skinny_rounds(const struct skinny *skinny);
 /* Where %a stands, unless it is computed. */
 void skinny_find_tokens(struct generator *g);
 /* Pointers of the calling thread to what it copies. */

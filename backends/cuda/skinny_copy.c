@@ -173,7 +173,14 @@ static const char *valid_bytes(struct generator *g)
 static bool weights_async(const struct skinny *skinny)
 {
     const struct few_operands *o = &skinny->shape.operands;
-    return o->stored == o->used && few_aligned(&skinny->few);
+    return (o->stored == o->used || skinny_rounds(skinny)) && few_aligned(&skinny->few);
+}
+
+bool skinny_rounds(const struct skinny *skinny)
+{
+    const struct few_operands *o = &skinny->shape.operands;
+    return !o->decoded && o->stored == DTYPE_f32 && o->used == DTYPE_tf32 &&
+           few_aligned(&skinny->few);
 }
 
 /* The element at row `at_row` of the tile, from the partner whose it is: "value". */

@@ -55,13 +55,15 @@ static void emit_fragments(struct generator *g)
     struct writer *w = scope_writer(g);
     long long mt = (long long)s->mt, nt = (long long)s->nt;
     writer_line(w, "UNROLL");
-    writer_open(w, "for (int kk = 0; kk < %lld; kk++) {", (long long)(s->depth / 16));
+    writer_open(w, "for (int kk = 0; kk < %lld; kk++) {", (long long)(s->depth / s->deep));
     writer_line(w, "rt_u32 a[%lld], b[%lld];", mt * 4, nt * 2);
     writer_line(w,
                 "const shared_t a_at = shared + get + (shared_t)((warp * %lld + lane %% 16) * %lld "
                 "+ swizzle_%s(lane %% 16, 2 * kk + lane / 16) * 16);",
                 mt * 16, (long long)s->row_bytes, swizzle_of(s));
     writer_line(w, "left_rows(a, a_at, %lld, %lld);", mt, (long long)s->row_bytes);
+    if (skinny_rounds(skinny_of(g)))
+        writer_line(w, "round_fragments(a, %lld);", mt * 4);
     emit_token_fragments(g);
     writer_line(w, "mma_tile_%s(sums, a, b, %lld, %lld);", dtype_name(s->operands.used), mt, nt);
     writer_close(w, "}");
