@@ -6,6 +6,7 @@
 #include "ir/gpu_attention.h"
 #include "ir/interp.h"
 #include "passes/passes.h"
+#include "tests/kernel_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -333,6 +334,9 @@ struct attention_outcome attention_run(const struct attention_case *cases, int c
     void **results = calloc((size_t)count, sizeof *results);
     b.outcome.first = calloc((size_t)count + 1, sizeof *b.outcome.first);
     plan(&b);
+    kernel_text_look(b.emitted.emulated, b.emitted.prelude_length, b.outcome.text,
+                     sizeof b.outcome.text);
+    b.outcome.errors += b.outcome.text[0] != '\0';
     run_all(&b, brief, results);
     struct interp *interp = interp_create(b.clean, INTERP_ROUNDED);
     for (int i = 0; i < count; i++) {

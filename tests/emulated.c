@@ -4,6 +4,7 @@
 #include "compiler/check_emulated.h"
 #include "compiler/job.h"
 #include "runtime/status.h"
+#include "tests/kernel_text.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -106,6 +107,7 @@ struct emulated_report emulated_module(struct module *planned, const struct targ
     };
     size_t count;
     keep_text(&emitted);
+    kernel_text_look(emitted.emulated, emitted.prelude_length, report.text, sizeof report.text);
     struct emulated_result *results = check_emulated(planned, target, &emitted, &check, &count);
     for (size_t i = 0; i < count; i++)
         add_result(&report, &results[i], request);

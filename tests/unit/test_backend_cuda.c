@@ -7,6 +7,7 @@
 #include "compiler/pipeline.h"
 #include "ir/base/str.h"
 #include "tests/emulated.h"
+#include "tests/kernel_text.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -110,6 +111,32 @@ static void wrong_kernels(void **state)
     arena_destroy(arena);
 }
 
+/* What kernel_text_look says about a line of a kernel. */
+static void expect_fault(const char *line, const char *fault)
+{
+    char said[256];
+    struct arena *arena = arena_create();
+    const char *text = arena_printf(arena, "__device__\n    UNROLL\n    for (;;)\n%s\n", line);
+    kernel_text_look(text, strstr(text, "    UNROLL") - text, said, sizeof said);
+    if (fault ? !strstr(said, fault) : said[0] != '\0')
+        fail_msg("%s: '%s' said, '%s' expected", line, said, fault ? fault : "");
+    arena_destroy(arena);
+}
+
+static void texts_that_break_the_rules(void **state)
+{
+    (void)state;
+    expect_fault("    NO_UNROLL\n    for (int i = 0; i < 4; i++)", NULL);
+    expect_fault("    UNROLL_BY(2)\n    for (int i = 0; i < 4; i++)", NULL);
+    expect_fault("    /* for all */\n    formal = __builtin_fabsf(x);", NULL);
+    expect_fault("    for (int i = 0; i < 4; i++)", "whether it is unrolled");
+    expect_fault("    while (x)", "whether it is unrolled");
+    expect_fault("    UNROLL for (;;)", "begin its line");
+    expect_fault("    y0[1].cell = 2;", "library may use");
+    expect_fault("    asm volatile(\"\");", "library may use");
+    expect_fault("    __syncthreads();", "library may use");
+}
+
 static int show_files(int count, char **paths)
 {
     int bad = 0;
@@ -141,6 +168,7 @@ int main(int count, char **words)
         {"attention", check_file, NULL, NULL, "tests/unit/kernels/attention.ir"},
         {"index", check_file, NULL, NULL, "tests/unit/kernels/index.ir"},
         cmocka_unit_test(wrong_kernels),
+        cmocka_unit_test(texts_that_break_the_rules),
     };
     if (count > 1)
         return show_files(count - 1, words + 1);

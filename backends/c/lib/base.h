@@ -23,6 +23,9 @@ typedef rt_u16 u16v __attribute__((vector_size(2 * LANES)));
 /* Larger ones, one copy for a translation unit. */
 #define LIBRARY_CODE static __attribute__((noinline, unused))
 
+/* Before a loop of the texts that all backends share: left to Clang. */
+#define UNROLL
+
 /* Before a loop of independent steps; short ones are not to be unrolled before they are vectors. */
 #define VECTORISED _Pragma("clang loop vectorize(assume_safety) unroll(disable)")
 
