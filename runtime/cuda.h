@@ -9,6 +9,7 @@
 #include "runtime/program.h"
 #include "runtime/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef int cuda_result, cuda_ordinal;
@@ -80,7 +81,11 @@ rt_status rt_cuda_load(const struct cuda_driver **driver);
 /* Facts about the GPU. Failures have exit code 5. */
 rt_status rt_cuda_find(const struct cuda_driver *driver, struct cuda_gpu *gpu);
 
-/* 0 for CUDA_OK; else the failure of doing `what`. */
+/* Whether a GPU was found, or a driver that cannot tell: a program that then uses none should say
+ * so. */
+bool rt_cuda_seen(void);
+
+/* 0 for CUDA_OK; else the failure of doing `what`, exit code 6 where memory ran out. */
 rt_status rt_cuda_check(const struct cuda_driver *driver, cuda_result result, const char *what);
 
 /* How a GPU can run a program. */

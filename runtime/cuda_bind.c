@@ -4,6 +4,7 @@
  * from the tables before anything is allocated.
  */
 #include "runtime/cuda_device.h"
+#include "runtime/process.h"
 #include "runtime/progress.h"
 
 #include <stdio.h>
@@ -108,6 +109,8 @@ static rt_status upload_weights(struct cuda *cuda, const void *const *weights)
         status = upload_weight(cuda, &program->weights[i], cuda->weights[i], weights[i]);
         done += program->weights[i].bytes >> 20;
         rt_progress_show(&progress, (rt_i64)done, "");
+        if (!status)
+            status = rt_process_interrupted();
     }
     rt_progress_close(&progress);
     return status;

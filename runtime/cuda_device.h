@@ -22,7 +22,6 @@ enum {
 /* One function of the program: run step by step at first, then as a graph. */
 struct cuda_sequence {
     size_t first_operand; /* in cuda.operands */
-    bool ran;
     cuda_executable graph;
 };
 

@@ -22,6 +22,13 @@ static const struct symbol {
 #include "runtime/cuda_symbols.def"
 };
 
+static bool seen;
+
+bool rt_cuda_seen(void)
+{
+    return seen;
+}
+
 /* The oldest driver (its own version) for a CUDA version. */
 static unsigned driver_for(unsigned cuda)
 {
@@ -42,6 +49,7 @@ static rt_status look_up(void *library, struct cuda_driver *driver)
 static rt_status initialise(const struct cuda_driver *driver)
 {
     cuda_result result = driver->init(0);
+    seen = result != CUDA_NO_DEVICE && result != CUDA_STUB_LIBRARY;
     if (result == CUDA_NO_DEVICE)
         return rt_fail(CUDA_NO_GPU, "the driver finds none");
     if (result == CUDA_STUB_LIBRARY)
@@ -60,6 +68,7 @@ rt_status rt_cuda_load(const struct cuda_driver **driver)
     void *library = dlopen(name && *name ? name : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!library)
         return rt_fail(CUDA_NO_DRIVER, dlerror());
+    seen = true;
     rt_status status = look_up(library, &loaded);
     if (!status)
         status = initialise(&loaded);
@@ -72,6 +81,8 @@ rt_status rt_cuda_check(const struct cuda_driver *driver, cuda_result result, co
     const char *name = NULL, *text = NULL;
     if (result == CUDA_OK)
         return 0;
+    if (result == CUDA_NO_MEMORY)
+        return rt_fail(CUDA_MEMORY_LEFT, what);
     if (driver->error_name(result, &name) != CUDA_OK || !name)
         name = "unknown error";
     if (driver->error_string(result, &text) != CUDA_OK || !text)
@@ -114,7 +125,8 @@ rt_status rt_cuda_find(const struct cuda_driver *driver, struct cuda_gpu *gpu)
         result = driver->device_count(&count);
     if (result && result != CUDA_NO_DEVICE)
         return rt_cuda_check(driver, result, "counting the GPUs");
-    if (count < 1)
+    seen = count > 0;
+    if (!seen)
         return rt_fail(CUDA_NO_GPU, "the driver shows none");
     return read_facts(driver, gpu);
 }
@@ -170,6 +182,20 @@ static bool better(const struct rt_program *a, enum cuda_fit fit_a, const struct
            distance(b->gpu->memory_bytes, gpu->memory_bytes);
 }
 
+/* What to do about a GPU without kernels of its own. */
+static const char *remedy(unsigned sm, bool runs)
+{
+    enum { AMPERE = 8, HOPPER = 90, OLDEST = 80 };
+    if (sm < OLDEST)
+        return "there is no --target for it: sm_80 is the oldest";
+    if (sm / 10 == AMPERE)
+        return "build it again with --target sm_80";
+    if (sm == HOPPER)
+        return "build it again with --target sm_90a";
+    return runs ? "there is no --target for it" : "build it again with --target sm_80, whose "
+                                                  "kernels the driver translates";
+}
+
 static rt_status explain_none(const struct rt_program *first, const struct cuda_gpu *gpu,
                               enum cuda_fit fit, rt_u32 needed)
 {
@@ -178,7 +204,7 @@ static rt_status explain_none(const struct rt_program *first, const struct cuda_
         return rt_fail(CUDA_DRIVER_OLD, gpu->driver / 1000, gpu->driver % 1000 / 10,
                        needed / 1000, needed % 1000 / 10, driver_for(needed));
     return rt_fail(CUDA_NO_CODE, gpu->name, gpu->sm, rt_target_names(first, names, sizeof names),
-                   gpu->sm);
+                   remedy(gpu->sm, false));
 }
 
 rt_status rt_cuda_choose(const struct rt_program *first, const struct rt_program **chosen)
@@ -212,6 +238,6 @@ rt_status rt_cuda_choose(const struct rt_program *first, const struct rt_program
     if (best < CUDA_FIT_PTX)
         return explain_none(first, &gpu, best, needed);
     if (best == CUDA_FIT_PTX)
-        rt_warn(CUDA_PTX, gpu.name, gpu.sm, (*chosen)->gpu->name, gpu.sm);
+        rt_warn(CUDA_PTX, gpu.name, gpu.sm, (*chosen)->gpu->name, remedy(gpu.sm, true));
     return 0;
 }

@@ -1,7 +1,8 @@
 /*
  * Kernels of the GPU: modules, launches, graphs. A function runs step by step the first time, so
- * that a kernel that cannot start is named; from the second time on as one graph, whose kernels
- * take what changes (tokens, positions, seeds) from the arena, so that one graph serves always.
+ * that a kernel that cannot start is named, and is recorded while the GPU works; from then on it
+ * is one graph, whose kernels take what changes (tokens, positions, seeds) from the arena, so that
+ * one graph serves always.
  */
 #include "runtime/cuda_device.h"
 
@@ -117,14 +118,10 @@ rt_status cuda_launch(struct rt_device *device, rt_u32 index)
     rt_status status = cuda_enter(cuda);
     if (status || function->step_count == 0)
         return status;
-    if (!sequence->ran) {
-        sequence->ran = true;
-        return launch_steps(cuda, index);
+    if (!sequence->graph) {
+        status = launch_steps(cuda, index);
+        return status ? status : capture(cuda, index);
     }
-    if (!sequence->graph)
-        status = capture(cuda, index);
-    if (status)
-        return status;
     cuda_result result = cuda->driver->graph_launch(sequence->graph, cuda->stream);
     return result ? fail_kernel(cuda, result, "launching function", function->name) : 0;
 }

@@ -77,9 +77,9 @@ static rt_status cuda_bind(struct rt_device *device, const struct rt_program *pr
     cuda->program = program;
     rt_status status = cuda_enter(cuda);
     if (!status)
-        status = cuda_place(cuda, weights);
+        status = cuda_load_kernels(cuda); /* before the weights, which take long */
     if (!status)
-        status = cuda_load_kernels(cuda);
+        status = cuda_place(cuda, weights);
     if (!status)
         status = cuda_reserve_fetches(cuda);
     return status ? status : cuda_wait(device);

@@ -4,6 +4,7 @@
 #include "runtime/json_write.h"
 #include "runtime/verbs.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct totals {
@@ -36,23 +37,13 @@ static void print_port(const char *kind, const struct rt_port *port)
     puts("]");
 }
 
-static void print_text(const struct rt_program *program)
+static const char *target_of(const struct rt_program *program)
 {
-    const char *recorded = program->random_weights ? "random" : program->weights_path;
-    char targets[256];
-    printf("model       %s\ntask        %s\ndtype       %s\n%s%s\nbuilt by    %s\n",
-           program->model, program->task, program->dtype,
-           program->gpu || program->other ? "targets     " : "cpu         ",
-           rt_target_names(program, targets, sizeof targets), program->compiler);
-    printf("batch       %lld\nmax length  %lld\n", (long long)program->batch,
-           (long long)program->max_length);
-    for (rt_u32 i = 0; i < program->fact_count; i++)
-        printf("%-11s %s\n", program->facts[i].name, program->facts[i].value);
-    printf("memory      %llu bytes, %llu of them state\n",
-           (unsigned long long)program->arena_bytes, (unsigned long long)program->state_bytes);
-    printf("weights     %u tensors, %.0f bytes, %s\n", program->weight_count,
-           weight_bytes(program), recorded);
-    puts("functions");
+    return program->gpu ? program->gpu->name : program->cpu;
+}
+
+static void print_functions(const struct rt_program *program)
+{
     for (rt_u32 i = 0; i < program->function_count; i++) {
         const struct rt_function *function = &program->functions[i];
         struct totals totals = totals_of(function);
@@ -66,6 +57,38 @@ static void print_text(const struct rt_program *program)
         for (rt_u32 k = 0; k < function->output_count; k++)
             print_port("output", &function->outputs[k]);
     }
+}
+
+/* The plan and the functions of each target, under its name where there are several. */
+static void print_plans(const struct rt_program *first)
+{
+    bool several = first->other != NULL;
+    for (const struct rt_program *program = first; program; program = program->other) {
+        if (several)
+            printf("on %s\n", target_of(program));
+        printf("memory      %llu bytes, %llu of them state\n",
+               (unsigned long long)program->arena_bytes,
+               (unsigned long long)program->state_bytes);
+        puts("functions");
+        print_functions(program);
+    }
+}
+
+static void print_text(const struct rt_program *program)
+{
+    const char *recorded = program->random_weights ? "random" : program->weights_path;
+    char targets[256];
+    printf("model       %s\ntask        %s\ndtype       %s\n%s%s\nbuilt by    %s\n",
+           program->model, program->task, program->dtype,
+           program->gpu || program->other ? "targets     " : "cpu         ",
+           rt_target_names(program, targets, sizeof targets), program->compiler);
+    printf("batch       %lld\nmax length  %lld\n", (long long)program->batch,
+           (long long)program->max_length);
+    for (rt_u32 i = 0; i < program->fact_count; i++)
+        printf("%-11s %s\n", program->facts[i].name, program->facts[i].value);
+    printf("weights     %u tensors, %.0f bytes, %s\n", program->weight_count,
+           weight_bytes(program), recorded);
+    print_plans(program);
 }
 
 static void write_function(struct rt_json_writer *json, const struct rt_function *function)
@@ -91,6 +114,18 @@ static void write_weights(struct rt_json_writer *json, const struct rt_program *
     rt_json_write_end(json);
 }
 
+/* What differs from target to target. */
+static void write_plan(struct rt_json_writer *json, const struct rt_program *program)
+{
+    rt_json_write_text(json, "target", target_of(program));
+    rt_json_write_unsigned(json, "planned_bytes", program->arena_bytes);
+    rt_json_write_unsigned(json, "state_bytes", program->state_bytes);
+    rt_json_write_array(json, "functions");
+    for (rt_u32 i = 0; i < program->function_count; i++)
+        write_function(json, &program->functions[i]);
+    rt_json_write_end(json);
+}
+
 static void print_json(const struct rt_program *program)
 {
     struct rt_json_writer json;
@@ -109,12 +144,14 @@ static void print_json(const struct rt_program *program)
     for (rt_u32 i = 0; i < program->fact_count; i++)
         rt_json_write_text(&json, program->facts[i].name, program->facts[i].value);
     rt_json_write_end(&json);
-    rt_json_write_unsigned(&json, "planned_bytes", program->arena_bytes);
-    rt_json_write_unsigned(&json, "state_bytes", program->state_bytes);
     write_weights(&json, program);
-    rt_json_write_array(&json, "functions");
-    for (rt_u32 i = 0; i < program->function_count; i++)
-        write_function(&json, &program->functions[i]);
+    write_plan(&json, program);
+    rt_json_write_array(&json, "others");
+    for (const struct rt_program *other = program->other; other; other = other->other) {
+        rt_json_write_object(&json, NULL);
+        write_plan(&json, other);
+        rt_json_write_end(&json);
+    }
     rt_json_write_end(&json);
     rt_json_write_end(&json);
 }

@@ -2,6 +2,8 @@
 #include "runtime/session.h"
 
 #include "runtime/convert.h"
+#include "runtime/cuda.h"
+#include "runtime/report.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -80,6 +82,8 @@ static rt_status choose(struct rt_session *session, const struct rt_program *fir
     rt_status status = rt_device_cuda.choose(first, &session->program);
     if (!status || !rt_cpu_program(first))
         return status;
+    if (rt_cuda_seen())
+        rt_warn(CUDA_UNUSED, rt_status_text());
     rt_status_clear(); /* there is no GPU to use, but a program for the CPU */
     *table = &rt_device_cpu;
     return rt_device_cpu.choose(first, &session->program);

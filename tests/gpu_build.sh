@@ -31,7 +31,11 @@ build --target cpu -o "$work/cpu"
 "$work/all" generate 'Once upon' --device cpu >"$work/all.out"
 "$work/cpu" generate 'Once upon' >"$work/cpu.out"
 cmp "$work/all.out" "$work/cpu.out"
-"$work/all" info | grep -q '^targets .*, a100, h100$'
+"$work/all" info >"$work/info"
+grep -q '^targets .*, a100, h100$' "$work/info"
+grep -A1 '^on h100$' "$work/info" | grep -q '^memory ' # the plan and functions of each
+[ "$(grep -c '^  decode (decode' "$work/info")" = 3 ]
+[ "$("$work/all" info --json | grep -c '"planned_bytes"')" = 3 ]
 code=0
 SINTER_CUDA_LIBRARY=/nowhere "$work/all" generate x --device cuda 2>"$work/said" || code=$?
 [ $code = 5 ] || { echo "exit code $code"; exit 1; }

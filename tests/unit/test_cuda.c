@@ -4,12 +4,14 @@
  */
 #include "runtime/cuda.h"
 #include "runtime/cuda_device.h"
+#include "runtime/process.h"
 #include "runtime/session.h"
 #include "tests/fake_cuda.h"
 #include "tests/unit/device_toy.h"
 
 #include <dlfcn.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,16 +78,25 @@ static void the_toolkit_has_every_symbol(void **unused)
     dlclose(library);
 }
 
-/* In a process of its own, since a process opens one library: what is said, and the exit code. */
-static int in_child(const char *library, char *text, size_t size)
+typedef rt_status action(void);
+
+static rt_status choose_fake(void)
+{
+    const struct rt_program *chosen;
+    return rt_cuda_choose(toy_fake_program(), &chosen);
+}
+
+/* In a process of its own, since a process opens one library, and signals stay noted: what is
+ * said, warnings too, and the exit code. */
+static int act_in_child(action *act, const char *library, char *text, size_t size)
 {
     int ends[2], status;
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0) {
-        const struct rt_program *chosen;
         setenv("SINTER_CUDA_LIBRARY", library, 1);
-        int code = rt_cuda_choose(toy_fake_program(), &chosen);
+        dup2(ends[1], STDERR_FILENO);
+        int code = act();
         const char *said_there = rt_status_text();
         if (write(ends[1], said_there, strlen(said_there)) < 0)
             code = 99;
@@ -97,6 +108,11 @@ static int in_child(const char *library, char *text, size_t size)
     close(ends[0]);
     waitpid(child, &status, 0);
     return WEXITSTATUS(status);
+}
+
+static int in_child(const char *library, char *text, size_t size)
+{
+    return act_in_child(choose_fake, library, text, size);
 }
 
 static void a_missing_driver_is_told(void **unused)
@@ -148,8 +164,14 @@ static void no_device_no_code_and_old_drivers_are_told(void **unused)
     unsetenv("FAKE_CUDA_DEVICES");
     setenv("FAKE_CUDA_SM", "75", 1);
     assert_int_equal(choose(toy_fake_program(), &chosen), EXIT_DEVICE);
-    check_text("no code for this GPU; Fake GPU 0 is sm_75, this program holds a100; build it "
-               "again with --target sm_75");
+    check_text("no code for this GPU; Fake GPU 0 is sm_75, this program holds a100; there is no "
+               "--target for it: sm_80 is the oldest");
+    setenv("FAKE_CUDA_SM", "90", 1);
+    assert_int_equal(choose(toy_fake_program(), &chosen), EXIT_DEVICE);
+    check_text("build it again with --target sm_90a");
+    setenv("FAKE_CUDA_SM", "120", 1);
+    assert_int_equal(choose(toy_fake_program(), &chosen), EXIT_DEVICE);
+    check_text("build it again with --target sm_80, whose kernels the driver translates");
     setenv("FAKE_CUDA_SM", "80", 1);
     setenv("FAKE_CUDA_VERSION", "12040", 1);
     assert_int_equal(choose(toy_fake_program(), &chosen), EXIT_DEVICE);
@@ -172,6 +194,26 @@ static void later_devices_of_the_generation_take_the_cubin(void **unused)
     setenv("FAKE_CUDA_VERSION", "11080", 1);
     assert_int_equal(choose(toy_ptx_program(), &chosen), EXIT_DEVICE);
     check_text("it supports CUDA 11.8, this program needs 12.0; install driver 525");
+}
+
+static rt_status choose_ptx(void)
+{
+    const struct rt_program *chosen;
+    return rt_cuda_choose(toy_ptx_program(), &chosen);
+}
+
+/* What is advised is possible. */
+static void translated_kernels_are_told(void **unused)
+{
+    char text[1024];
+    (void)unused;
+    setenv("FAKE_CUDA_SM", "90", 1);
+    assert_int_equal(act_in_child(choose_ptx, FAKE_CUDA, text, sizeof text), 0);
+    assert_non_null(strstr(text, "warning: no kernels for this GPU"));
+    assert_non_null(strstr(text, "; build it again with --target sm_90a"));
+    setenv("FAKE_CUDA_SM", "100", 1);
+    assert_int_equal(act_in_child(choose_ptx, FAKE_CUDA, text, sizeof text), 0);
+    assert_non_null(strstr(text, "; there is no --target for it"));
 }
 
 /* Programs for several GPUs, the CPU's first. */
@@ -238,6 +280,37 @@ static void sessions_take_the_gpu_if_they_can(void **unused)
     check_clean();
 }
 
+static rt_status open_best(void)
+{
+    struct rt_program programs[2] = {*toy_cpu_program(), *toy_fake_program()};
+    struct rt_session session;
+    programs[0].other = &programs[1];
+    rt_status status = open_session(&session, programs, RT_DEVICE_BEST);
+    if (!status)
+        rt_session_close(&session);
+    return status;
+}
+
+/* The CPU instead of a GPU that is there is said; instead of none, it is not. */
+static void a_gpu_that_is_not_used_is_told(void **unused)
+{
+    char text[1024];
+    (void)unused;
+    setenv("FAKE_CUDA_SM", "70", 1);
+    assert_int_equal(act_in_child(open_best, FAKE_CUDA, text, sizeof text), 0);
+    assert_non_null(strstr(text, "warning: the GPU is not used; no code for this GPU; "));
+    unsetenv("FAKE_CUDA_SM");
+    setenv("FAKE_CUDA_VERSION", "12040", 1);
+    assert_int_equal(act_in_child(open_best, FAKE_CUDA, text, sizeof text), 0);
+    assert_non_null(strstr(text, "the GPU is not used; the NVIDIA driver is too old; "));
+    setenv("FAKE_CUDA_DEVICES", "0", 1);
+    assert_int_equal(act_in_child(open_best, FAKE_CUDA, text, sizeof text), 0);
+    assert_string_equal(text, "");
+    setenv("FAKE_CUDA_FAIL", "cuInit:1:100", 1);
+    assert_int_equal(act_in_child(open_best, FAKE_CUDA, text, sizeof text), 0);
+    assert_string_equal(text, "");
+}
+
 static void too_little_memory_is_known_before_anything_is_allocated(void **unused)
 {
     struct rt_session session;
@@ -250,12 +323,13 @@ static void too_little_memory_is_known_before_anything_is_allocated(void **unuse
     check_clean();
 }
 
-/* Functions run step by step once, are then recorded, and from then on one call launches all. */
+/* Functions run step by step once, are recorded meanwhile, and from then on one call launches
+ * all. */
 static void functions_become_graphs(void **unused)
 {
     static const char *const expected[] = {
-        "launch:combine launch:count ",
-        "record:combine record:count graph:2 ",
+        "launch:combine launch:count record:combine record:count ",
+        "graph:2 ",
         "graph:2 ",
         "graph:2 ",
     };
@@ -301,6 +375,30 @@ static void padded_weights_are_sent_by_rows(void **unused)
     assert_int_equal(open_session(&session, toy_fake_program(), RT_DEVICE_CUDA), 0);
     assert_non_null(strstr(said(), "rows:3x20 "));
     rt_session_close(&session);
+}
+
+static rt_status open_interrupted(void)
+{
+    struct rt_session session;
+    rt_process_signals();
+    raise(SIGINT);
+    rt_status status = open_session(&session, toy_fake_program(), RT_DEVICE_CUDA);
+    return live() == 0 && !strstr(said(), "launch:") ? status : 98;
+}
+
+/* Weights take long to arrive: a signal ends that. Kernels that cannot be loaded are known
+ * before. */
+static void weights_can_be_interrupted(void **unused)
+{
+    struct rt_session session;
+    char text[1024];
+    (void)unused;
+    assert_int_equal(act_in_child(open_interrupted, FAKE_CUDA, text, sizeof text), 130);
+    assert_non_null(strstr(text, "interrupted"));
+    setenv("FAKE_CUDA_FAIL", "cuModuleLoadData:1:218", 1);
+    reset();
+    assert_int_equal(open_session(&session, toy_fake_program(), RT_DEVICE_CUDA), EXIT_DEVICE);
+    assert_null(strstr(said(), "allocate "));
 }
 
 static int occurrences(const char *text, const char *word)
@@ -430,10 +528,24 @@ static void every_failure_is_told_and_leaves_nothing(void **unused)
         }
     if (failures < 40)
         fail_msg("only %d failures showed", failures);
-    setenv("FAKE_CUDA_FAIL", "cuMemAlloc_v2:1:2", 1);
-    reset();
-    assert_int_equal(use(), EXIT_MEMORY);
-    check_clean();
+}
+
+/* Whatever wants the memory that other programs hold. */
+static void memory_that_runs_out_is_told_as_such(void **unused)
+{
+    static const char *const wants[] = {"cuMemAlloc_v2", "cuMemAllocHost_v2", "cuModuleLoadData",
+                                        "cuDevicePrimaryCtxRetain", "cuLaunchKernel",
+                                        "cuGraphInstantiateWithFlags"};
+    (void)unused;
+    for (size_t i = 0; i < sizeof wants / sizeof *wants; i++) {
+        char order[128];
+        begin(NULL);
+        snprintf(order, sizeof order, "%s:1:2", wants[i]);
+        setenv("FAKE_CUDA_FAIL", order, 1);
+        assert_int_equal(use(), EXIT_MEMORY);
+        check_text("out of GPU memory; ");
+        check_clean();
+    }
 }
 
 int main(void)
@@ -446,15 +558,19 @@ int main(void)
         TEST(a_driver_without_a_device_is_told),
         TEST(no_device_no_code_and_old_drivers_are_told),
         TEST(later_devices_of_the_generation_take_the_cubin),
+        TEST(translated_kernels_are_told),
         TEST(the_program_that_suits_best_is_chosen),
         TEST(sessions_take_the_gpu_if_they_can),
+        TEST(a_gpu_that_is_not_used_is_told),
         TEST(too_little_memory_is_known_before_anything_is_allocated),
         TEST(functions_become_graphs),
         TEST(going_ahead_never_waits),
         TEST(padded_weights_are_sent_by_rows),
+        TEST(weights_can_be_interrupted),
         TEST(kernels_are_timed_without_their_graph),
         TEST(kernels_are_timed_over_copies_of_few_weights),
         TEST(every_failure_is_told_and_leaves_nothing),
+        TEST(memory_that_runs_out_is_told_as_such),
     };
     setenv("SINTER_CUDA_LIBRARY", FAKE_CUDA, 1);
     void *library = dlopen(FAKE_CUDA, RTLD_NOW);
