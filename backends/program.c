@@ -182,21 +182,57 @@ static void put_images(struct str *out, const struct program_gpu *gpu, int numbe
     str_printf(out, "    {0, 0, 0}};\n");
 }
 
+static void put_matrix(struct str *out, const struct gpu_matrix *matrix)
+{
+    if (matrix->operand < 0)
+        str_printf(out, "{RT_NO_OPERAND, 0, 0, 0, 0}, ");
+    else
+        str_printf(out, "{%d, %d, %lld, %lld, %lld}, ", matrix->operand, matrix->transposed,
+                   (long long)matrix->offset, (long long)matrix->pitch,
+                   (long long)matrix->stride);
+}
+
+/* One variable for each, named after its launch. */
+static void put_products(struct str *out, const struct program_gpu *gpu)
+{
+    for (size_t i = 0; i < gpu->launch_count; i++) {
+        const struct gpu_blas *p = gpu->launches[i].product;
+        if (!p)
+            continue;
+        str_printf(out, "static const struct rt_product product%zu = {%s, %s, %lld, %lld, %lld, "
+                        "%lld,\n    ", i, dtype_enumerator(p->multiply),
+                   dtype_enumerator(p->result), (long long)p->batch, (long long)p->m,
+                   (long long)p->n, (long long)p->k);
+        put_matrix(out, &p->a);
+        put_matrix(out, &p->b);
+        put_matrix(out, &p->c);
+        put_matrix(out, &p->d);
+        put_matrix(out, &p->bias);
+        str_printf(out, "%lld};\n", (long long)gpu->launches[i].workspace);
+    }
+}
+
+static void put_launch(struct str *out, const struct program_gpu *gpu, size_t number)
+{
+    const struct program_launch *launch = &gpu->launches[number];
+    str_printf(out, "    {");
+    put_string(out, launch->symbol);
+    str_printf(out, ", ");
+    put_image_number(out, launch->image);
+    put_image_number(out, launch->ptx);
+    str_printf(out, "%lld, %lld, %lld, ", (long long)launch->blocks, (long long)launch->threads,
+               (long long)launch->shared);
+    str_printf(out, launch->product ? "&product%zu},\n" : "0},\n", number);
+}
+
 static void put_gpu(struct str *out, const struct program_gpu *gpu, int number)
 {
     put_images(out, gpu, number);
+    put_products(out, gpu);
     str_printf(out, "static const struct rt_launch launches[] = {\n");
-    for (size_t i = 0; i < gpu->launch_count; i++) {
-        const struct program_launch *launch = &gpu->launches[i];
-        str_printf(out, "    {");
-        put_string(out, launch->symbol);
-        str_printf(out, ", ");
-        put_image_number(out, launch->image);
-        put_image_number(out, launch->ptx);
-        str_printf(out, "%lld, %lld, %lld},\n", (long long)launch->blocks,
-                   (long long)launch->threads, (long long)launch->shared);
-    }
-    str_printf(out, "    {0, 0, 0, 0, 0, 0}};\nstatic const struct rt_target gpu = {");
+    for (size_t i = 0; i < gpu->launch_count; i++)
+        put_launch(out, gpu, i);
+    str_printf(out, "    {0, 0, 0, 0, 0, 0, 0}};\nstatic const struct rt_target gpu = {");
     put_string(out, gpu->name);
     str_printf(out, ", %u, %d, %u, %lluu, %.1f, %.1f};\n", gpu->sm, gpu->exact,
                gpu->multiprocessors, (unsigned long long)gpu->memory_bytes, gpu->gflops,

@@ -3,6 +3,7 @@
 #define SINTER_BACKENDS_PROGRAM_H
 
 #include "ir/base/str.h"
+#include "ir/gpu_blas.h"
 #include "ir/ir.h"
 
 /* Device code: a cubin, or PTX text with its NUL, and the CUDA version that made it (12040). */
@@ -18,6 +19,8 @@ struct program_launch {
     const char *symbol;
     uint32_t image, ptx;
     int64_t blocks, threads, shared;
+    const struct gpu_blas *product; /* a library's; NULL: device code */
+    int64_t workspace;              /* of a product, bytes */
 };
 
 /* What the program of a GPU has beside the tables of all (struct rt_target of program.h). */

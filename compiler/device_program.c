@@ -42,7 +42,7 @@ static void compile(struct compiler *c, struct device_program *program)
     program->code = arena_array(arena, struct device_code, count + 1);
     for (size_t i = 0; i < count; i++) {
         const struct cuda_kernel *kernel = &program->emitted.kernels[i];
-        if (map_get(&c->known, kernel->text))
+        if (!kernel->text || map_get(&c->known, kernel->text))
             continue;
         struct device_source *source = &sources[wanted];
         source->name = kernel->name;
@@ -54,6 +54,8 @@ static void compile(struct compiler *c, struct device_program *program)
         map_set(&c->known, program->emitted.kernels[numbers[i]].text, &codes[i]);
     for (size_t i = 0; i < count; i++) {
         const struct cuda_kernel *kernel = &program->emitted.kernels[i];
+        if (!kernel->text)
+            continue;
         program->code[i] = *(const struct device_code *)map_get(&c->known, kernel->text);
         reasons[i] = lint(c->job, kernel, &program->code[i]);
     }
@@ -103,8 +105,8 @@ static struct attempts *attempts_of(struct job *job, const struct device_program
         return *place;
     struct attempts *attempts = arena_new(job->arena, struct attempts);
     *attempts = found;
-    attempts->tried = tile_chosen(job->module, job->pipeline.target->gpu, found.function,
-                                  found.kernel);
+    const struct tile_rules rules = {job->pipeline.target->gpu, job->pipeline.blas};
+    attempts->tried = tile_chosen(job->module, &rules, found.function, found.kernel);
     attempts->ended = attempts->tried < 0;
     attempts->best = attempts->tried;
     attempts->spills = spills;
@@ -114,8 +116,9 @@ static struct attempts *attempts_of(struct job *job, const struct device_program
 
 static bool choose(struct job *job, struct attempts *a, int candidate)
 {
+    const struct tile_rules rules = {job->pipeline.target->gpu, job->pipeline.blas};
     a->tried = candidate;
-    return tile_choose(job->module, job->pipeline.target->gpu, a->function, a->kernel, candidate);
+    return tile_choose(job->module, &rules, a->function, a->kernel, candidate);
 }
 
 /* Gives a kernel that spills its next tiles, or at last the best that were tried. True if it
@@ -209,11 +212,20 @@ static double peak_of(const struct gpu *gpu, enum dtype compute)
     return group > 0 ? group : rates[bf16 ? FAMILY_mma_bf16 : FAMILY_mma_tf32].peak;
 }
 
+/* Kernels that have code. */
+static size_t count_code(const struct device_program *program)
+{
+    size_t count = 0;
+    for (int i = 0; i < program->emitted.kernel_count; i++)
+        count += program->emitted.kernels[i].text != NULL;
+    return count;
+}
+
 /* Images: the cubins of all kernels, then their PTX where there is any. */
 static struct program_gpu describe(struct job *job, const struct device_program *program)
 {
     const struct gpu *gpu = job->pipeline.target->gpu;
-    size_t count = (size_t)program->emitted.kernel_count;
+    size_t count = (size_t)program->emitted.kernel_count, coded = count_code(program), at = 0;
     struct program_launch *launches = arena_array(job->arena, struct program_launch, count + 1);
     struct program_image *images = arena_array(job->arena, struct program_image, 2 * count + 1);
     struct program_gpu out = {
@@ -227,27 +239,30 @@ static struct program_gpu describe(struct job *job, const struct device_program 
         .launches = launches,
         .images = images,
         .launch_count = count,
-        .image_count = count,
+        .image_count = program->code ? coded : 2 * coded,
     };
     for (size_t i = 0; i < count; i++) {
         const struct cuda_kernel *kernel = &program->emitted.kernels[i];
         const struct device_code *code = program->code ? &program->code[i] : NULL;
-        launches[i] = (struct program_launch){kernel->name,    (uint32_t)i,    PROGRAM_NO_IMAGE,
-                                              kernel->blocks, kernel->threads, kernel->shared};
+        launches[i] = (struct program_launch){
+            kernel->name,   PROGRAM_NO_IMAGE, PROGRAM_NO_IMAGE,       kernel->blocks,
+            kernel->threads, kernel->shared,   kernel->product, kernel->workspace_bytes};
+        if (kernel->product)
+            continue;
+        launches[i].image = (uint32_t)at++;
         if (!code)
-            launches[i].ptx = (uint32_t)(count + i);
+            launches[i].ptx = (uint32_t)(coded + launches[i].image);
         if (code)
-            images[i] = (struct program_image){code->cubin, code->cubin_length, code->facts.cuda};
+            images[launches[i].image] =
+                (struct program_image){code->cubin, code->cubin_length, code->facts.cuda};
         if (!code || !code->ptx)
             continue;
         launches[i].ptx = (uint32_t)out.image_count;
         images[out.image_count++] =
             (struct program_image){code->ptx, code->ptx_length, code->facts.cuda};
     }
-    if (!program->code) {
+    if (!program->code)
         out.images = NULL;
-        out.image_count = 2 * count;
-    }
     return out;
 }
 

@@ -9,8 +9,9 @@
 
 struct device_program {
     struct cuda_emit_result emitted;
-    struct device_code *code;   /* of each kernel; NULL if they are not compiled */
-    const char *const *lint;    /* of each kernel: why it is not as planned; NULL if it is */
+    /* Of each kernel, zeros where a library computes it; NULL if they are not compiled. */
+    struct device_code *code;
+    const char *const *lint; /* of each kernel: why it is not as planned; NULL if it is */
 };
 
 /*
@@ -21,7 +22,7 @@ struct device_program {
 struct device_program device_compile(struct job *job, const char *path, unsigned threads,
                                      bool ptx);
 
-/* The kernels alone, not compiled. */
+/* The kernels alone, not compiled. Those with text are the ones that have code. */
 struct device_program device_emit(struct job *job);
 
 /* The program's unit: types, images, tables. It includes nothing. Of kernels that are not compiled

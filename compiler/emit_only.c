@@ -69,6 +69,8 @@ static void put_kernels(struct job *job, const struct device_program *program, c
 {
     for (int i = 0; i < program->emitted.kernel_count; i++) {
         size_t length;
+        if (!program->emitted.kernels[i].text)
+            continue;
         const char *text = cuda_kernel_source(job->arena, &program->emitted, i, &length);
         const char *name = arena_printf(job->arena, "%s/%s.cu", job->pipeline.target->gpu->name,
                                         program->emitted.kernels[i].name);
@@ -87,6 +89,8 @@ static void put_images(struct job *job, const struct device_program *program, in
                       "    .section .rodata\n");
     for (int kind = 0; kind < 2; kind++)
         for (int i = 0; i < program->emitted.kernel_count; i++) {
+            if (!program->emitted.kernels[i].text)
+                continue;
             str_printf(&text, "    .balign 64\n%s_%d: .incbin \"%s/%s.%s\"\n%s    .set "
                               "%s_%d_size, . - %s_%d\n",
                        kinds[kind], i, target, program->emitted.kernels[i].name, kinds[kind],
@@ -109,7 +113,8 @@ static void add_list(struct str *list, struct job *job, const struct device_prog
     str_printf(list, "list(APPEND TARGETS %s)\nset(ARCHITECTURE_%s %s)\nset(KERNELS_%s\n",
                gpu->name, gpu->name, gpu->architecture, gpu->name);
     for (int i = 0; i < program->emitted.kernel_count; i++)
-        str_printf(list, "    %s\n", program->emitted.kernels[i].name);
+        if (program->emitted.kernels[i].text)
+            str_printf(list, "    %s\n", program->emitted.kernels[i].name);
     str_printf(list, ")\n");
 }
 

@@ -11,6 +11,7 @@
 
 struct explained_kernel {
     const char *name, *skeleton, *scope; /* scope: "layers.0", "" at the top */
+    const char *provider;   /* the library that computes it; NULL: none */
     double flops, bytes;
     double compute, memory; /* seconds that each alone would take */
     double seconds;         /* the larger of both; of a GPU, also what starting takes */

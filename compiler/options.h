@@ -20,6 +20,7 @@ struct options {
 /* Choices of options, in the order of the table; 0 is "not given". */
 enum { CHOICE_TASK_generate = 1, CHOICE_TASK_predict, CHOICE_TASK_fit };
 enum { CHOICE_DTYPE_f32 = 1, CHOICE_DTYPE_bf16, CHOICE_DTYPE_tf32 };
+enum { CHOICE_BLAS_never = 1, CHOICE_BLAS_auto, CHOICE_BLAS_always };
 enum { CHOICE_INIT_random = 1 };
 enum { CHOICE_FORMAT_text = 1, CHOICE_FORMAT_dot };
 

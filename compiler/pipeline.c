@@ -3,7 +3,6 @@
 
 #include "ir/target.h"
 #include "passes/passes.h"
-#include "passes/tile_gpu.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,9 +61,11 @@ static void run_schedule(struct module *module, const struct pipeline_options *o
 
 static void run_tile(struct module *module, const struct pipeline_options *options)
 {
-    pass_tile(module, options->target);
-    if (options->target->gpu && options->candidate > 0)
-        tile_gpu(module, options->target->gpu, options->candidate);
+    const struct tile_rules rules = {options->target->gpu, options->blas};
+    if (rules.gpu)
+        tile_gpu(module, &rules, options->candidate);
+    else
+        pass_tile(module, options->target);
 }
 
 static void run_plan(struct module *module, const struct pipeline_options *options)

@@ -7,6 +7,7 @@
 
 #include "ir/ir.h"
 #include "ir/target.h"
+#include "passes/tile_gpu.h"
 
 enum task { TASK_generate, TASK_predict, TASK_fit };
 
@@ -16,6 +17,7 @@ struct pipeline_options {
     int64_t max_length, max_chunk; /* of generate */
     const struct target *target;
     int candidate; /* number of the tiles of GPU kernels, best first; 0: the best */
+    enum tile_blas blas; /* of GPU kernels */
     bool verify; /* after every pass */
     bool time;   /* print what each pass took, to standard error */
 };

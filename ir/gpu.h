@@ -35,6 +35,7 @@ struct gpu {
     int64_t shared_block, shared_multiprocessor; /* bytes */
     /* Attainable by flash attention in 16 bits, and with heads of up to 64 columns. */
     double attention_tflops, attention_64_tflops;
+    int64_t library_workspace; /* bytes that a library of products is given */
 };
 
 /* The same on all of them. */

@@ -2,13 +2,25 @@
 #include "ir/gpu_facts.h"
 
 #include "ir/gpu_attention.h"
+#include "ir/gpu_blas.h"
 #include "ir/gpu_gemv.h"
 #include "ir/gpu_matmul.h"
 #include "ir/gpu_rows.h"
 
+/* A library's kernels are its own. */
+static bool library_facts(const struct function *function, const struct kernel *kernel,
+                          struct gpu_facts *out)
+{
+    struct gpu_blas blas;
+    *out = (struct gpu_facts){0};
+    return gpu_provider(kernel) != PROVIDER_COUNT && gpu_blas(function, kernel, &blas);
+}
+
 bool gpu_facts(const struct function *function, const struct kernel *kernel,
                struct gpu_facts *out)
 {
+    if (gpu_provider(kernel) != PROVIDER_none)
+        return library_facts(function, kernel, out);
     switch (kernel->skeleton) {
     case SKELETON_matmul:
     case SKELETON_conv2d: return gpu_matmul_facts(function, kernel, out);
@@ -39,6 +51,8 @@ void gpu_workspace(const struct function *function, const struct kernel *kernel,
     struct attention_layout attention;
     struct gpu_tile tile;
     *out_bytes = *out_counters = 0;
+    if (gpu_provider(kernel) != PROVIDER_none)
+        return;
     switch (kernel->skeleton) {
     case SKELETON_matmul:
     case SKELETON_conv2d:
@@ -77,6 +91,8 @@ int64_t gpu_blocks(const struct function *function, const struct kernel *kernel)
 {
     struct attention_layout attention;
     struct gpu_lines lines;
+    if (gpu_provider(kernel) != PROVIDER_none)
+        return 1;
     switch (kernel->skeleton) {
     case SKELETON_matmul:
     case SKELETON_conv2d: return product_tile_of(function, kernel).blocks;

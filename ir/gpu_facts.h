@@ -5,11 +5,13 @@
 #include "ir/gpu.h"
 #include "ir/ir.h"
 
-/* By the owner of the skeleton. False if the kernel's attributes make no kernel. */
+/* By the owner of the skeleton; zeros of a kernel that a library computes. False if the kernel's
+ * attributes make no kernel. */
 bool gpu_facts(const struct function *function, const struct kernel *kernel,
                struct gpu_facts *out);
 
-/* Bytes and counters through which its blocks hand over partial results; 0 where they do not. */
+/* Bytes and counters through which its blocks hand over partial results; 0 where they do not,
+ * and of a library's kernels, which take what their GPU's row of gpus.def says. */
 void gpu_workspace(const struct function *function, const struct kernel *kernel,
                    int64_t *out_bytes, int64_t *out_counters);
 

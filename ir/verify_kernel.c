@@ -1,6 +1,7 @@
 /* Rules of kernels (skeletons.def) and of places, by stage: see verify.h. */
 #include "ir/verify.h"
 
+#include "ir/gpu_blas.h"
 #include "ir/gpu_facts.h"
 #include "ir/product.h"
 #include "ir/target.h"
@@ -168,8 +169,9 @@ static bool fits_gpu(const struct verifier *v, const struct kernel *kernel)
         return false;
     int64_t shared = attributes_int(attributes, ATTRIBUTE_shared);
     int threads = (int)attributes_int(attributes, ATTRIBUTE_threads);
+    bool library = gpu_provider(kernel) != PROVIDER_none;
     gpu_workspace(v->function, kernel, &workspace, &counters);
-    return gpu_residency(gpu, &facts, threads) > 0 && shared >= facts.shared_bytes &&
+    return (library || gpu_residency(gpu, &facts, threads) > 0) && shared >= facts.shared_bytes &&
            shared <= gpu->shared_block &&
            attributes_int(attributes, ATTRIBUTE_workspace) >= workspace &&
            attributes_int(attributes, ATTRIBUTE_workspace) <= gpu->memory_bytes &&

@@ -327,7 +327,7 @@ void pass_tile(struct module *module, const struct target *target)
 {
     struct tiler t = {.arena = module->arena, .target = target};
     if (target->gpu) {
-        tile_gpu(module, target->gpu, 0);
+        tile_gpu(module, &(struct tile_rules){.gpu = target->gpu}, 0);
         return;
     }
     for (size_t f = 0; f < module->functions.count; f++) {

@@ -39,6 +39,11 @@ static void set_choice(const struct tile_subject *s, const struct tile_candidate
     set_count(s, ATTRIBUTE_band, c->band);
     set(s, ATTRIBUTE_pair, c->pair);
     set_count(s, ATTRIBUTE_vector, c->vector);
+    if (c->provider)
+        attributes_set_text(s->arena, &s->kernel->attributes, ATTRIBUTE_provider,
+                            gpu_provider_name((enum gpu_provider)c->provider));
+    else
+        set(s, ATTRIBUTE_provider, 0);
 }
 
 /* Blocks that registers must allow: as many as fit, with some to spare, since the count is an
@@ -55,6 +60,18 @@ static int allowed_residency(const struct tile_subject *s, struct gpu_facts fact
     return blocks > 0 ? blocks : 1;
 }
 
+/* A kernel of a library: its workspace is all that is known of it. */
+static bool apply_library(const struct tile_subject *s)
+{
+    struct gpu_facts facts;
+    set(s, ATTRIBUTE_tiles, 1);
+    set(s, ATTRIBUTE_residency, 1);
+    set(s, ATTRIBUTE_shared, 0);
+    set(s, ATTRIBUTE_counters, 0);
+    set(s, ATTRIBUTE_workspace, s->gpu->library_workspace);
+    return gpu_facts(s->function, s->kernel, &facts);
+}
+
 /* False also if the estimate of registers is `most_registers` or more. */
 static bool apply(const struct tile_subject *s, const struct tile_candidate *candidate,
                   int most_registers)
@@ -62,6 +79,8 @@ static bool apply(const struct tile_subject *s, const struct tile_candidate *can
     struct gpu_facts facts = {0};
     int64_t workspace, counters;
     set_choice(s, candidate);
+    if (candidate->provider)
+        return apply_library(s);
     int64_t blocks = gpu_blocks(s->function, s->kernel);
     if (blocks > 0)
         set(s, ATTRIBUTE_tiles, blocks);
@@ -86,6 +105,8 @@ bool tile_apply(const struct tile_subject *s, const struct tile_candidate *candi
 static int best_first(const void *a, const void *b)
 {
     const struct tile_candidate *x = a, *y = b;
+    if (x->first != y->first)
+        return x->first ? -1 : 1;
     if (x->us != y->us)
         return x->us < y->us ? -1 : 1;
     return x->order - y->order;
@@ -102,6 +123,7 @@ static void keep_fitting(const struct tile_subject *s, struct tile_list *out, in
         gpu_predict(s->gpu, s->function, s->kernel, &prediction);
         out->items[i].us = prediction.us;
         out->items[i].order = i;
+        out->items[i].first = out->items[i].provider && s->blas == TILE_BLAS_always;
         out->items[fit++] = out->items[i];
     }
     out->count = fit;
@@ -143,28 +165,34 @@ static struct function excerpt(struct arena *arena, const struct function *funct
     return out;
 }
 
-static struct tile_list *rank(struct module *module, const struct gpu *gpu,
+static struct tile_subject subject_of(struct module *module, const struct tile_rules *rules,
+                                      const struct function *part, struct kernel *kernel)
+{
+    return (struct tile_subject){module->arena, rules->gpu, rules->blas, part, kernel};
+}
+
+static struct tile_list *rank(struct module *module, const struct tile_rules *rules,
                               const struct function *part, struct kernel *kernel)
 {
-    struct tile_subject subject = {module->arena, gpu, part, kernel};
+    struct tile_subject subject = subject_of(module, rules, part, kernel);
     struct tile_list *list = arena_new(module->arena, struct tile_list);
     tile_candidates(&subject, list);
     return list;
 }
 
-static void tile_kernel(struct module *module, const struct gpu *gpu,
+static void tile_kernel(struct module *module, const struct tile_rules *rules,
                         const struct function *function, struct kernel *kernel, int index)
 {
     struct function part = excerpt(module->arena, function, kernel);
-    struct tile_list *list = rank(module, gpu, &part, kernel);
+    struct tile_list *list = rank(module, rules, &part, kernel);
     if (list->count == 0)
         fatal(INTERNAL, "no tile of this kernel fits the GPU", kernel->name);
     int last = list->count - 1;
-    tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel},
-               &list->items[index < last ? index : last]);
+    struct tile_subject subject = subject_of(module, rules, &part, kernel);
+    tile_apply(&subject, &list->items[index < last ? index : last]);
 }
 
-void tile_gpu(struct module *module, const struct gpu *gpu, int index)
+void tile_gpu(struct module *module, const struct tile_rules *rules, int index)
 {
     struct map seen = map_create(module->arena);
     for (size_t f = 0; f < module->functions.count; f++) {
@@ -178,30 +206,38 @@ void tile_gpu(struct module *module, const struct gpu *gpu, int index)
                 continue;
             }
             *same = kernel;
-            tile_kernel(module, gpu, function, kernel, index);
+            tile_kernel(module, rules, function, kernel, index);
         }
     }
 }
 
 /* --- other choices --- */
 
+static bool same_attribute(const struct attribute *a, const struct attribute *b)
+{
+    bool texts = a->text && b->text;
+    return a->id == b->id && a->integer == b->integer && !a->text == !b->text &&
+           (!texts || strcmp(a->text, b->text) == 0);
+}
+
 static bool same_choice(const struct attributes *a, const struct attributes *b)
 {
     bool same = a->count == b->count;
     for (int i = 0; same && i < a->count; i++)
-        same = a->items[i].id == b->items[i].id && a->items[i].integer == b->items[i].integer;
+        same = same_attribute(&a->items[i], &b->items[i]);
     return same;
 }
 
-int tile_chosen(struct module *module, const struct gpu *gpu, const struct function *function,
-                struct kernel *kernel)
+int tile_chosen(struct module *module, const struct tile_rules *rules,
+                const struct function *function, struct kernel *kernel)
 {
     const struct attributes now = kernel->attributes;
     struct function part = excerpt(module->arena, function, kernel);
-    const struct tile_list *list = rank(module, gpu, &part, kernel);
+    const struct tile_list *list = rank(module, rules, &part, kernel);
+    struct tile_subject subject = subject_of(module, rules, &part, kernel);
     int chosen = -1;
     for (int i = 0; i < list->count && chosen < 0; i++) {
-        tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel}, &list->items[i]);
+        tile_apply(&subject, &list->items[i]);
         if (same_choice(&kernel->attributes, &now))
             chosen = i;
     }
@@ -222,15 +258,16 @@ static void give_all(struct module *module, const struct str *text, struct attri
     }
 }
 
-bool tile_choose(struct module *module, const struct gpu *gpu, const struct function *function,
-                 struct kernel *kernel, int index)
+bool tile_choose(struct module *module, const struct tile_rules *rules,
+                 const struct function *function, struct kernel *kernel, int index)
 {
     const struct attributes now = kernel->attributes;
     struct str text = kernel_signature(module->arena, function, kernel);
     struct function part = excerpt(module->arena, function, kernel);
-    const struct tile_list *list = rank(module, gpu, &part, kernel);
+    const struct tile_list *list = rank(module, rules, &part, kernel);
+    struct tile_subject subject = subject_of(module, rules, &part, kernel);
     if (index >= 0 && index < list->count)
-        tile_apply(&(struct tile_subject){module->arena, gpu, &part, kernel}, &list->items[index]);
+        tile_apply(&subject, &list->items[index]);
     const struct attributes chosen = kernel->attributes;
     kernel->attributes = now;
     if (index < 0 || index >= list->count)

@@ -6,6 +6,7 @@
 #define SINTER_TILE_GPU_H
 
 #include "ir/gpu.h"
+#include "ir/gpu_blas.h"
 #include "ir/ir.h"
 
 enum { TILE_CANDIDATES = 192 };
@@ -15,7 +16,9 @@ enum { TILE_CANDIDATES = 192 };
 struct tile_candidate {
     int64_t tiles, threads, rows, cols, kc, warps_m, warps_n, stages, split, band, pair, vector;
     int64_t keys, nr;
-    int order; /* in which they were listed */
+    int64_t provider; /* enum gpu_provider: then all others are 0 */
+    bool first; /* whatever the time */
+    int order;  /* in which they were listed */
     double us; /* predicted */
 };
 
@@ -24,10 +27,20 @@ struct tile_list {
     int count;
 };
 
+/* Whether libraries compute kernels: by prediction, never, or wherever they can. */
+enum tile_blas { TILE_BLAS_auto, TILE_BLAS_never, TILE_BLAS_always };
+
+/* What a choice is made by. */
+struct tile_rules {
+    const struct gpu *gpu;
+    enum tile_blas blas;
+};
+
 /* What candidates are made for. */
 struct tile_subject {
     struct arena *arena;
     const struct gpu *gpu;
+    enum tile_blas blas;
     const struct function *function;
     struct kernel *kernel; /* its attributes are free to be changed */
 };
@@ -42,7 +55,7 @@ void tile_candidates(const struct tile_subject *subject, struct tile_list *out);
 bool tile_apply(const struct tile_subject *subject, const struct tile_candidate *candidate);
 
 /* Gives each kernel of a module candidate `index` (0: the best), or its last if it has fewer. */
-void tile_gpu(struct module *module, const struct gpu *gpu, int index);
+void tile_gpu(struct module *module, const struct tile_rules *rules, int index);
 
 /*
  * For those who compile and measure, after pass_tile or pass_plan. The candidates of `kernel` are
@@ -50,9 +63,9 @@ void tile_gpu(struct module *module, const struct gpu *gpu, int index);
  * it, and every kernel of the module that is the same, candidate `index`: false, and nothing
  * changes, if there are not so many. What plan did stays right.
  */
-int tile_chosen(struct module *module, const struct gpu *gpu, const struct function *function,
-                struct kernel *kernel);
-bool tile_choose(struct module *module, const struct gpu *gpu, const struct function *function,
-                 struct kernel *kernel, int index);
+int tile_chosen(struct module *module, const struct tile_rules *rules,
+                const struct function *function, struct kernel *kernel);
+bool tile_choose(struct module *module, const struct tile_rules *rules,
+                 const struct function *function, struct kernel *kernel, int index);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Candidates by skeleton: the tile lists of products and attention, and shapes that follow from
- * extents for all others. tile_gpu.c ranks them.
+ * extents for all others; libraries last, so that of equals ours come first. tile_gpu.c ranks
+ * them.
  */
 #include "ir/gpu_attention.h"
 #include "ir/gpu_rows.h"
@@ -323,6 +324,15 @@ static void list_mark(const struct tile_subject *s, struct tile_list *list)
     add(list, (struct tile_candidate){.tiles = rows, .threads = 32});
 }
 
+/* --- libraries --- */
+
+static void list_libraries(const struct tile_subject *s, struct tile_list *list)
+{
+    struct gpu_blas blas;
+    if (s->blas == TILE_BLAS_always && gpu_blas(s->function, s->kernel, &blas))
+        add(list, (struct tile_candidate){.provider = PROVIDER_cublaslt});
+}
+
 void tile_list_kernel(const struct tile_subject *s, struct tile_list *out)
 {
     out->count = 0;
@@ -339,4 +349,5 @@ void tile_list_kernel(const struct tile_subject *s, struct tile_list *out)
     case SKELETON_mark: list_mark(s, out); break;
     default: list_loop(s, out); break;
     }
+    list_libraries(s, out);
 }

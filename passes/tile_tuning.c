@@ -47,6 +47,12 @@ static bool read_word(char *word, struct tile_candidate *out)
         out->us = strtod(equals + 1, &end);
         return *end == '\0' && out->us > 0;
     }
+    enum gpu_provider provider;
+    if (strcmp(word, attribute_info(ATTRIBUTE_provider)->name) == 0) {
+        bool known = gpu_provider_parse(equals + 1, &provider);
+        out->provider = known ? provider : PROVIDER_COUNT;
+        return known;
+    }
     for (int i = 0; i < FIELDS; i++)
         if (strcmp(word, fields[i].name) == 0) {
             *field(out, i) = strtoll(equals + 1, &end, 10);
@@ -78,6 +84,8 @@ static bool read_row(const char *text, size_t length, uint64_t key, struct tile_
 
 static bool same_tiles(struct tile_candidate *a, struct tile_candidate *b)
 {
+    if (a->provider != b->provider)
+        return false;
     for (int i = 0; i < FIELDS; i++) {
         int64_t x = *field(a, i), y = *field(b, i), least = fields[i].fallback;
         if ((x > least ? x : least) != (y > least ? y : least))

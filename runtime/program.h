@@ -23,7 +23,7 @@ typedef __UINT32_TYPE__ rt_u32;
 typedef __INT64_TYPE__ rt_i64;
 typedef __UINT64_TYPE__ rt_u64;
 
-enum { RT_PROGRAM_VERSION = 2, RT_MAX_RANK = 8 };
+enum { RT_PROGRAM_VERSION = 3, RT_MAX_RANK = 8 };
 
 /* Element types, in the order of ir/types.def. */
 enum rt_dtype { RT_F32, RT_F64, RT_BF16, RT_F16, RT_I32, RT_I64, RT_U8, RT_BOOL, RT_TF32 };
@@ -68,12 +68,38 @@ struct rt_image {
     rt_u32 cuda; /* version that made it, as the driver counts: 12040 is 12.4 */
 };
 
-/* A kernel with its grid. Its parameters are pointers, in the order of the step's operands. */
+/*
+ * A matrix in memory: element (i, j) of matrix z of a batch stands at
+ * offset + z * stride + i * pitch + j elements behind the first of its operand, of a transposed
+ * one at offset + z * stride + j * pitch + i.
+ */
+#define RT_NO_OPERAND 0xffffffffu
+struct rt_matrix {
+    rt_u32 operand; /* number in the step's; RT_NO_OPERAND if there is no such matrix */
+    rt_u32 transposed;
+    rt_i64 offset, pitch, stride;
+};
+
+/*
+ * A product that a library computes: d[z][i][j] = sum over k of a[z][i][k] * b[z][k][j], and
+ * c[z][i][j], and bias[j], where these are there; sums are f32. c and d are not transposed. The
+ * workspace is the step's last operand.
+ */
+struct rt_product {
+    rt_u32 multiply, result; /* types of a and b, of c, bias and d; RT_TF32 is stored as f32 */
+    rt_i64 batch, m, n, k;
+    struct rt_matrix a, b, c, d, bias; /* of bias only operand and offset count */
+    rt_u64 workspace; /* bytes */
+};
+
+/* A kernel with its grid, or a product. The kernel's parameters are pointers, in the order of the
+ * step's operands. */
 #define RT_NO_IMAGE 0xffffffffu
 struct rt_launch {
     const char *symbol;
     rt_u32 image, ptx; /* in rt_program.images; RT_NO_IMAGE if there is none */
     rt_u32 blocks, threads, shared; /* shared: dynamic shared memory, bytes */
+    const struct rt_product *product; /* NULL: device code */
 };
 
 /* An input, an output or a state: a contiguous tensor in the arena. */

@@ -53,8 +53,12 @@ static int define(struct emission *e, const struct kernel *kernel,
                               .mma_count = text->mma_count,
                               .operands = (int)text->operand_count,
                               .workspace = text->workspace,
-                              .counters = text->counters};
-    row.text = arena_printf(e->arena, "%s %s%s", head, row.name, text->body);
+                              .counters = text->counters,
+                              .product = text->product};
+    if (row.product)
+        row.workspace_bytes = attributes_int(&kernel->attributes, ATTRIBUTE_workspace);
+    else
+        row.text = arena_printf(e->arena, "%s %s%s", head, row.name, text->body);
     array_push(e->arena, &e->kernels, row);
     return *number;
 }
@@ -93,13 +97,16 @@ static void put_emulated(struct str *out, const struct cuda_emit_result *result)
 {
     str_bytes(out, result->prelude, result->prelude_length);
     for (int i = 0; i < result->kernel_count; i++)
-        str_printf(out, "%s%s\n", result->kernels[i].comment, result->kernels[i].text);
+        if (result->kernels[i].text)
+            str_printf(out, "%s%s\n", result->kernels[i].comment, result->kernels[i].text);
     for (int i = 0; i < result->kernel_count; i++)
-        put_entry(out, &result->kernels[i]);
+        if (result->kernels[i].text)
+            put_entry(out, &result->kernels[i]);
     str_printf(out, "const struct emulated_kernel emulated_kernels[] = {\n");
     for (int i = 0; i < result->kernel_count; i++)
-        str_printf(out, "    {\"%s\", entry_%s},\n", result->kernels[i].name,
-                   result->kernels[i].name);
+        if (result->kernels[i].text)
+            str_printf(out, "    {\"%s\", entry_%s},\n", result->kernels[i].name,
+                       result->kernels[i].name);
     str_printf(out, "    {0, 0},\n};\n");
 }
 

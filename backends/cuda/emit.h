@@ -16,11 +16,13 @@ struct cuda_emit_options {
 struct cuda_kernel {
     const char *name;    /* "k_..." */
     const char *comment; /* of its first use: IR lines, source, cost */
-    const char *text;    /* from "KERNEL(threads, residency) name(" to the last brace */
+    const char *text;    /* from "KERNEL(threads, residency) name(" to the last brace; NULL: */
+    const struct gpu_blas *product; /* what a library computes instead */
     int64_t blocks, threads, shared; /* shared: bytes of dynamic shared memory */
     int residency;   /* blocks on a multiprocessor that its registers must allow */
     int mma_count;   /* tensor-core instructions expected in its code; -1: not known */
     int operands;    /* pointers to tensors, without the two below */
+    int64_t workspace_bytes; /* of a product */
     bool workspace, counters; /* whether these follow, in this order */
 };
 
@@ -46,7 +48,7 @@ struct cuda_emit_result {
 struct cuda_emit_result backend_cuda_emit(struct module *planned,
                                           const struct cuda_emit_options *options);
 
-/* What NVRTC or nvcc compile for one kernel: prelude and kernel. */
+/* What NVRTC or nvcc compile for one kernel that has text: prelude and kernel. */
 const char *cuda_kernel_source(struct arena *arena, const struct cuda_emit_result *emitted,
                                int kernel, size_t *out_length);
 

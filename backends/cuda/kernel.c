@@ -93,6 +93,8 @@ struct cuda_kernel_text cuda_kernel_print(struct arena *arena, const struct modu
 {
     struct cuda_generator *c = create(arena, module, target, function, kernel);
     struct generator *g = &c->generator;
+    if (gpu_provider(kernel) != PROVIDER_none)
+        return cuda_provider_print(g, kernel_comment(g));
     if (!kernel_is_empty(g))
         print_body(g);
     struct str body = str_create(arena);

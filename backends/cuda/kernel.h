@@ -7,6 +7,8 @@
 
 #include "backends/cuda/dialect.h"
 #include "backends/element/value.h"
+#include "ir/gpu.h"
+#include "ir/gpu_blas.h"
 
 /* The generator of a kernel and what its skeleton says of the launch. */
 struct cuda_generator {
@@ -30,7 +32,11 @@ struct cuda_kernel_text {
     bool workspace, counters;
     const struct value **operands;
     size_t operand_count;
+    const struct gpu_blas *product; /* a library's; then `body` only tells it from others */
 };
+
+/* Of a kernel that has a provider. */
+struct cuda_kernel_text cuda_provider_print(struct generator *g, const char *comment);
 
 struct cuda_kernel_text cuda_kernel_print(struct arena *arena, const struct module *module,
                                           const struct target *target,

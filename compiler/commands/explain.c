@@ -38,8 +38,11 @@ static void print_kernel(const struct explained_kernel *kernel, double total)
 
 static void print_gpu_kernel(const struct explained_kernel *kernel, double total)
 {
+    char skeleton[64];
+    snprintf(skeleton, sizeof skeleton, "%s%s%s", kernel->skeleton, kernel->provider ? "/" : "",
+             kernel->provider ? kernel->provider : "");
     printf("%c %-*.*s %-15s %-12.12s %11.3f %11.3f %10.2f %6.1f%%  %-10s %6.0f%% %6d\n",
-           kernel->distinct ? '*' : ' ', NAME, NAME, kernel->name, kernel->skeleton, kernel->scope,
+           kernel->distinct ? '*' : ' ', NAME, NAME, kernel->name, skeleton, kernel->scope,
            kernel->flops / 1e6, kernel->bytes / 1e6, kernel->seconds * 1e6,
            100 * share(kernel->seconds, total), kernel->bound, 100 * kernel->occupancy,
            kernel->residency);
@@ -101,6 +104,8 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
         rt_json_write_object(json, NULL);
         rt_json_write_text(json, "kernel", kernel->name);
         rt_json_write_text(json, "skeleton", kernel->skeleton);
+        if (kernel->provider)
+            rt_json_write_text(json, "provider", kernel->provider);
         rt_json_write_text(json, "part", kernel->scope);
         rt_json_write_bool(json, "distinct", kernel->distinct);
         if (kernel->residency > 0) {

@@ -63,19 +63,23 @@ void explain_code(struct job *job, struct rt_json_writer *json)
 {
     struct device_program program =
         device_compile(job, job->name, program_threads(job), false);
+    const struct cubin_facts *first = NULL;
     if (json)
         rt_json_write_array(json, "code");
     else
         print_head();
-    for (int i = 0; i < program.emitted.kernel_count; i++)
+    for (int i = 0; i < program.emitted.kernel_count; i++) {
+        if (!program.emitted.kernels[i].text)
+            continue;
+        first = first ? first : &program.code[i].facts;
         if (json)
             write_row(json, &program.emitted.kernels[i], &program.code[i], program.lint[i]);
         else
             print_row(&program.emitted.kernels[i], &program.code[i], program.lint[i]);
+    }
     if (json)
         rt_json_write_end(json);
-    else if (program.emitted.kernel_count > 0)
-        printf("compiled by CUDA %u.%u: needs driver %u or later\n",
-               program.code[0].facts.cuda / 1000, program.code[0].facts.cuda % 1000 / 10,
-               program.code[0].facts.driver);
+    else if (first)
+        printf("compiled by CUDA %u.%u: needs driver %u or later\n", first->cuda / 1000,
+               first->cuda % 1000 / 10, first->driver);
 }

@@ -1,6 +1,7 @@
 /* See device_emulated.h. One thread, and every launch is done when it returns. */
 #include "compiler/emulation/device_emulated.h"
 
+#include "compiler/emulation/product.h"
 #include "runtime/process.h"
 
 #include <stdio.h>
@@ -197,7 +198,10 @@ static rt_status run_step(struct emulated_device *emulated, const struct rt_func
                                    .operands = operands,
                                    .regions = regions,
                                    .region_count = step->operand_count};
-    emulation_run(emulated->emulation, emulated->offered->unit, &run, options, &report);
+    if (launch->product)
+        emulation_product(launch->product, &run, &report);
+    else
+        emulation_run(emulated->emulation, emulated->offered->unit, &run, options, &report);
     return report.error ? rt_fail(INTERNAL, "an emulated kernel failed", report.text) : 0;
 }
 

@@ -152,9 +152,9 @@ static const struct rt_target target = {
 const struct rt_program *toy_fake_program(void)
 {
     static const struct rt_launch launches[] = {
-        {"combine", 0, RT_NO_IMAGE, TOY_COUNT / 64, 64, 0},
-        {"count", 0, RT_NO_IMAGE, 1, 32, 100 << 10},
-        {"spaces", 0, RT_NO_IMAGE, 1, 32, 0},
+        {"combine", 0, RT_NO_IMAGE, TOY_COUNT / 64, 64, 0, NULL},
+        {"count", 0, RT_NO_IMAGE, 1, 32, 100 << 10, NULL},
+        {"spaces", 0, RT_NO_IMAGE, 1, 32, 0, NULL},
     };
     static const struct rt_image images[] = {{&fake_image, sizeof fake_image, 13000}};
     static const struct rt_program program = {GPU, .launches = launches, .images = images};
@@ -164,9 +164,9 @@ const struct rt_program *toy_fake_program(void)
 const struct rt_program *toy_ptx_program(void)
 {
     static const struct rt_launch launches[] = {
-        {"combine", 0, 0, TOY_COUNT / 64, 64, 0},
-        {"count", 0, 0, 1, 32, 100 << 10},
-        {"spaces", 0, 0, 1, 32, 0},
+        {"combine", 0, 0, TOY_COUNT / 64, 64, 0, NULL},
+        {"count", 0, 0, 1, 32, 100 << 10, NULL},
+        {"spaces", 0, 0, 1, 32, 0, NULL},
     };
     static const struct rt_image images[] = {{ptx, sizeof ptx, 12000}};
     static const struct rt_program program = {GPU, .launches = launches, .images = images};

@@ -79,21 +79,22 @@ static void candidates_come_in_order(void **state)
     const struct function *function = module->functions.items[0];
     struct kernel *kernel = function->kernels.items[0];
     const struct gpu *gpu = gpu_find("a100");
+    const struct tile_rules rules = {.gpu = gpu};
     struct gpu_prediction before, now;
     assert_int_equal(kernel->skeleton, SKELETON_matmul);
-    assert_int_equal(tile_chosen(module, gpu, function, kernel), 0);
+    assert_int_equal(tile_chosen(module, &rules, function, kernel), 0);
     assert_true(gpu_predict(gpu, function, kernel, &before));
     int count = 1;
-    for (; tile_choose(module, gpu, function, kernel, count); count++) {
+    for (; tile_choose(module, &rules, function, kernel, count); count++) {
         assert_true(gpu_predict(gpu, function, kernel, &now));
         assert_true(now.us >= before.us);
-        assert_int_equal(tile_chosen(module, gpu, function, kernel), count);
+        assert_int_equal(tile_chosen(module, &rules, function, kernel), count);
         ir_verify(module, "plan", false);
         before = now;
     }
     assert_true(count > 10);
-    assert_false(tile_choose(module, gpu, function, kernel, -1));
-    assert_int_equal(tile_chosen(module, gpu, function, kernel), count - 1);
+    assert_false(tile_choose(module, &rules, function, kernel, -1));
+    assert_int_equal(tile_chosen(module, &rules, function, kernel), count - 1);
     arena_destroy(arena);
 }
 
