@@ -2,6 +2,7 @@
 #include "compiler/check_emulated.h"
 
 #include "compiler/check_kernel.h"
+#include "compiler/emulation/product.h"
 #include "ir/cost.h"
 #include "ir/gpu.h"
 
@@ -303,6 +304,14 @@ static void compare_runs(struct run *run, const struct emulated_mode *mode)
     }
 }
 
+static void run_product(const struct run *run, const struct emulation_launch *launch,
+                        struct emulation_report *report)
+{
+    struct rt_product product =
+        emulation_product_of(run->emitted->product, run->emitted->workspace_bytes);
+    emulation_product(&product, launch, report);
+}
+
 static bool run_mode(struct run *run, const struct emulated_mode *mode)
 {
     struct session *session = run->session;
@@ -322,7 +331,11 @@ static bool run_mode(struct run *run, const struct emulated_mode *mode)
                                         .refuse_conflicts = session->options->refuse_conflicts,
                                         .shared_limit = session->target->gpu->shared_block};
     run->result.runs++;
-    emulation_run(session->emulation, session->units[mode->shadow], &launch, &options, &report);
+    if (run->emitted->product)
+        run_product(run, &launch, &report);
+    else
+        emulation_run(session->emulation, session->units[mode->shadow], &launch, &options,
+                      &report);
     if (mode->shadow)
         run->result.report = report;
     if (report.error)
@@ -363,13 +376,21 @@ static void run_modes(struct run *run, struct kernel_check *check)
 
 /* --- kernels --- */
 
+static int count_blocks(const struct run *run)
+{
+    if (!run->emitted->product)
+        return (int)run->emitted->blocks;
+    struct rt_product product = emulation_product_of(run->emitted->product, 0);
+    return emulation_product_blocks(&product);
+}
+
 /* Some blocks, spread over the grid with its first and its last. */
 static void choose_blocks(struct run *run)
 {
     const struct emulated_check *options = run->session->options;
     struct cost cost = kernel_cost(run->function, run->kernel);
     double work = fmax(cost.flops, cost.bytes);
-    int64_t blocks = run->emitted->blocks;
+    int64_t blocks = count_blocks(run);
     run->result.blocks = (int)blocks;
     if (options->most_work == 0 || work <= options->most_work || blocks < 3 ||
         run->emitted->counters)
