@@ -1,6 +1,6 @@
 /*
  * The insides of the CUDA device, shared by device_cuda.c (life, table), cuda_bind.c (memory,
- * weights), cuda_launch.c (modules, graphs), cuda_time.c and cuda_rotate.c (times of kernels) and
+ * weights), cuda_launch.c (modules, graphs), cuda_blas.c (products by a library), cuda_time.c and cuda_rotate.c (times of kernels) and
  * cuda_transfer.c (copies, events).
  *
  * All work goes into one stream. Bytes pass through pinned memory: small ones through a ring of
@@ -40,6 +40,7 @@ struct cuda {
     struct cuda_sequence *sequences;   /* by function */
     cuda_module *modules;              /* by image */
     cuda_function *kernels;            /* by launch */
+    struct cuda_blas *blas;            /* NULL: the program has no products */
 
     unsigned char *pinned; /* two halves, the slots, the fetched results */
     unsigned char *slots, *fetched;
@@ -65,8 +66,11 @@ rt_status cuda_check(const struct cuda *cuda, cuda_result result, const char *wh
  * constants are on the device, the arena is zero, operands are resolved. */
 rt_status cuda_place(struct cuda *cuda, const void *const *weights);
 
-/* Loads the modules and finds the kernels. */
+/* Loads the modules and finds the kernels; plans the products. */
 rt_status cuda_load_kernels(struct cuda *cuda);
+
+/* Queues one step: its kernel, or its product. Parameters are the places of its operands. */
+rt_status cuda_queue_step(struct cuda *cuda, const struct rt_step *step, void **parameters);
 rt_status cuda_launch(struct rt_device *device, rt_u32 index);
 rt_status cuda_run_step(struct rt_device *device, rt_u32 function, rt_u32 step);
 rt_status cuda_time_steps(struct rt_device *device, rt_u32 function, const rt_u32 *steps,

@@ -136,7 +136,7 @@ rt_status rt_cuda_find(const struct cuda_driver *driver, struct cuda_gpu *gpu)
 static bool has_ptx(const struct rt_program *program)
 {
     for (rt_u32 i = 0; i < program->launch_count; i++)
-        if (program->launches[i].ptx == RT_NO_IMAGE)
+        if (program->launches[i].ptx == RT_NO_IMAGE && !program->launches[i].product)
             return false;
     return program->launch_count > 0;
 }

@@ -4,6 +4,7 @@
  * is one graph, whose kernels take what changes (tokens, positions, seeds) from the arena, so that
  * one graph serves always.
  */
+#include "runtime/cuda_blas.h"
 #include "runtime/cuda_device.h"
 
 #include <stdio.h>
@@ -47,8 +48,9 @@ rt_status cuda_load_kernels(struct cuda *cuda)
         return rt_fail(OUT_OF_MEMORY, program->launch_count * sizeof *cuda->kernels);
     rt_status status = 0;
     for (rt_u32 i = 0; i < program->launch_count && !status; i++)
-        status = load_kernel(cuda, i, ptx);
-    return status;
+        if (!program->launches[i].product)
+            status = load_kernel(cuda, i, ptx);
+    return status ? status : cuda_blas_open(cuda);
 }
 
 void cuda_drop_kernels(struct cuda *cuda)
@@ -57,6 +59,7 @@ void cuda_drop_kernels(struct cuda *cuda)
     for (rt_u32 f = 0; program && cuda->sequences && f < program->function_count; f++)
         if (cuda->sequences[f].graph)
             cuda->driver->graph_free(cuda->sequences[f].graph);
+    cuda_blas_close(cuda);
     for (rt_u32 i = 0; program && cuda->modules && i < program->image_count; i++)
         if (cuda->modules[i])
             cuda->driver->module_unload(cuda->modules[i]);
@@ -66,15 +69,22 @@ void cuda_drop_kernels(struct cuda *cuda)
 
 /* --- launches --- */
 
+rt_status cuda_queue_step(struct cuda *cuda, const struct rt_step *step, void **parameters)
+{
+    const struct rt_launch *launch = &cuda->program->launches[step->launch];
+    if (launch->product)
+        return cuda_blas_multiply(cuda, step, parameters);
+    cuda_result result = cuda->driver->launch(
+        cuda->kernels[step->launch], launch->blocks, 1, 1, launch->threads, 1, 1, launch->shared,
+        cuda->stream, parameters, NULL);
+    return result ? fail_kernel(cuda, result, "launching kernel", step->name) : 0;
+}
+
 static rt_status launch_step(struct cuda *cuda, rt_u32 index, rt_u32 number)
 {
     const struct rt_step *step = &cuda->program->functions[index].steps[number];
-    const struct rt_launch *launch = &cuda->program->launches[step->launch];
     void **parameters = cuda->parameters + cuda->sequences[index].first_operand;
-    cuda_result result = cuda->driver->launch(
-        cuda->kernels[step->launch], launch->blocks, 1, 1, launch->threads, 1, 1, launch->shared,
-        cuda->stream, parameters + step->first_operand, NULL);
-    return result ? fail_kernel(cuda, result, "launching kernel", step->name) : 0;
+    return cuda_queue_step(cuda, step, parameters + step->first_operand);
 }
 
 static rt_status launch_steps(struct cuda *cuda, rt_u32 index)

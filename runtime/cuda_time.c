@@ -31,22 +31,42 @@ struct timing {
     cuda_function empty; /* of the kernel that does nothing */
 };
 
+static rt_status launch_empty(const struct timing *t, const struct rt_launch *launch,
+                              const char *name)
+{
+    cuda_result result = t->cuda->driver->launch(t->empty, launch->blocks, 1, 1, launch->threads,
+                                                 1, 1, 0, t->cuda->stream, NULL, NULL);
+    return cuda_check(t->cuda, result, name);
+}
+
 static rt_status record_launches(struct timing *t, bool empty)
 {
     struct cuda *cuda = t->cuda;
     void **all = cuda->parameters + cuda->sequences[t->number].first_operand;
-    for (rt_u32 i = 0; i < t->rotation.rounds * t->count; i++) {
+    rt_status status = 0;
+    for (rt_u32 i = 0; i < t->rotation.rounds * t->count && !status; i++) {
         const struct rt_step *step = &t->function->steps[t->steps[i % t->count]];
         const struct rt_launch *launch = &cuda->program->launches[step->launch];
         void **parameters =
             cuda_rotated(&t->rotation, i / t->count, step, all + step->first_operand);
-        cuda_result result = cuda->driver->launch(
-            empty ? t->empty : cuda->kernels[step->launch], launch->blocks, 1, 1, launch->threads,
-            1, 1, empty ? 0 : launch->shared, cuda->stream, empty ? NULL : parameters, NULL);
-        if (result)
-            return cuda_check(cuda, result, step->name);
+        status = empty ? launch_empty(t, launch, step->name)
+                       : cuda_queue_step(cuda, step, parameters);
     }
-    return 0;
+    return status;
+}
+
+/* Libraries load what they need when they first compute, which must not be recorded. */
+static rt_status run_products(struct timing *t)
+{
+    struct cuda *cuda = t->cuda;
+    void **all = cuda->parameters + cuda->sequences[t->number].first_operand;
+    rt_status status = 0;
+    for (rt_u32 i = 0; i < t->count && !status; i++) {
+        const struct rt_step *step = &t->function->steps[t->steps[i]];
+        if (cuda->program->launches[step->launch].product)
+            status = cuda_queue_step(cuda, step, all + step->first_operand);
+    }
+    return status;
 }
 
 static rt_status record(struct timing *t, bool empty, cuda_executable *out)
@@ -129,6 +149,8 @@ static rt_status time_both(struct timing *t, struct rt_step_time *out)
     if (out->launches == 0)
         return 0;
     rt_status status = load_empty(t);
+    if (!status)
+        status = run_products(t);
     if (!status)
         status = time_graph(t, false, &whole);
     if (!status)
