@@ -86,7 +86,7 @@ struct emulation_accesses {
 struct emulation_report {
     enum emulation_error error; /* the first one */
     int block, thread, line;    /* where; -1 unless known; the line of the unit's text */
-    char text[480];             /* "k_3: race: ..." */
+    char text[1600];            /* "k_3: race: ..." */
     uint64_t collectives, barriers;
     struct emulation_accesses ldmatrix, shared_load, shared_store, copy;
 };

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct emulation_unit {
     void *library;
@@ -51,24 +50,6 @@ static bool compile(const char *text, size_t length, bool shadow, struct object 
     return status == TOOLCHAIN_OK;
 }
 
-static void *load(const struct object *object)
-{
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s/sinter-kernels-XXXXXX",
-                          folder && *folder ? folder : P_tmpdir);
-    int descriptor = length < (int)sizeof path ? mkstemp(path) : -1;
-    if (descriptor < 0)
-        fatal(FILE_OPEN, path, "no temporary file can be made");
-    close(descriptor);
-    toolchain_link_kernels(object, 1, path);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    unlink(path);
-    if (!library)
-        fatal(INTERNAL, "the kernels cannot be loaded", dlerror());
-    return library;
-}
-
 struct emulation_unit *emulation_unit_open(const char *text, size_t length, bool shadow,
                                            char **errors)
 {
@@ -79,7 +60,7 @@ struct emulation_unit *emulation_unit_open(const char *text, size_t length, bool
     if (!unit)
         fatal(OUT_OF_MEMORY, sizeof *unit);
     unit->shadow = shadow;
-    unit->library = load(&object);
+    unit->library = toolchain_load_kernels(&object, 1);
     unit->kernels = dlsym(unit->library, "emulated_kernels");
     if (!unit->kernels)
         fatal(INTERNAL, "the kernels have no table", "emulated_kernels");
