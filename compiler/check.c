@@ -58,7 +58,9 @@ static struct check_result check_kernel(struct checker *c, size_t f, size_t s)
                                  .context = &c->memory};
     kernel_check_begin(&check);
     run_step(c, &c->program->functions[f], &c->program->functions[f].steps[s]);
-    return kernel_check_end(&check);
+    struct check_result result = kernel_check_compare(&check);
+    kernel_check_end(&check);
+    return result;
 }
 
 static bool seen_before(const struct rt_program *program, size_t f, size_t s)
