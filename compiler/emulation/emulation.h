@@ -72,6 +72,7 @@ struct emulation_options {
     bool shadow;  /* check every access; the unit is compiled for it */
     bool refuse_conflicts; /* with shadow: of ldmatrix and of 16-byte loads and stores */
     int64_t shared_limit;  /* bytes of shared memory that a block can have; 0: of sm_80 */
+    double seconds; /* of CPU time that a block may take, else it is endless; 0: 60 */
 };
 
 enum { EMULATION_SHARED_SM80 = 163 * 1024, EMULATION_SHARED_SM90 = 227 * 1024 };

@@ -45,7 +45,8 @@ void machine_fail(struct thread *thread, enum emulation_error error, struct plac
     char where[120];
     va_list values;
     snprintf(where, sizeof where, "block %d, thread %d, line %d (%s): ", thread->self.block,
-             thread->self.thread, place.line, machine_primitive(place.primitive));
+             thread->self.thread, place.line,
+             place.line ? machine_primitive(place.primitive) : "before any primitive");
     machine->report->block = thread->self.block;
     machine->report->thread = thread->self.thread;
     machine->report->line = place.line;
@@ -243,6 +244,7 @@ static void begin_thread(struct machine *machine, int block, int index)
     thread->warp = &machine->warps[index / LANES];
     thread->lane = index % LANES;
     thread->finished = false;
+    thread->place = (struct place){0};
     copies_clear(&thread->copies);
     thread->self = (struct emulated_self){&machine_calls, machine->shared, index, block};
     fiber_prepare(&thread->fiber, machine->stacks + (size_t)index * EMULATED_STACK,
@@ -264,6 +266,7 @@ bool machine_run_block(struct machine *machine, int block)
 {
     machine->ready = 0;
     machine->serial++;
+    machine->watch.ticks = 0;
     machine->unfinished = machine->launch->threads;
     machine->warp_count = machine->launch->threads / LANES;
     memset(machine->barriers, 0, sizeof machine->barriers);
