@@ -6,9 +6,6 @@
 #include "runtime/program.h"
 
 #include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 struct checker {
     struct module *module;
@@ -20,24 +17,12 @@ struct checker {
 
 /* --- the code --- */
 
-static const struct rt_program *load(struct arena *arena, const struct object *objects,
-                                     size_t count)
+static const struct rt_program *load(const struct object *objects, size_t count)
 {
-    const char *folder = getenv("TMPDIR");
-    char *path = arena_printf(arena, "%s/sinter-check-XXXXXX",
-                              folder && *folder ? folder : P_tmpdir);
-    int descriptor = mkstemp(path);
-    if (descriptor < 0)
-        fatal(FILE_OPEN, path, "no temporary file can be made");
-    close(descriptor);
-    toolchain_link_kernels(objects, count, path);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    unlink(path);
-    if (!library)
-        fatal(INTERNAL, "the kernels cannot be loaded", dlerror());
-    const struct rt_program *program = dlsym(library, "rt_program");
+    const struct rt_program *program =
+        dlsym(toolchain_load_kernels(objects, count), "rt_program");
     if (!program)
-        fatal(INTERNAL, "the kernels hold no program", path);
+        fatal(INTERNAL, "the kernels hold no program", "rt_program");
     return program;
 }
 
@@ -73,7 +58,9 @@ static struct check_result check_kernel(struct checker *c, size_t f, size_t s)
                                  .context = &c->memory};
     kernel_check_begin(&check);
     run_step(c, &c->program->functions[f], &c->program->functions[f].steps[s]);
-    return kernel_check_end(&check);
+    struct check_result result = kernel_check_compare(&check);
+    kernel_check_end(&check);
+    return result;
 }
 
 static bool seen_before(const struct rt_program *program, size_t f, size_t s)
@@ -92,7 +79,7 @@ struct check_result *check_kernels(struct module *module, const struct object *o
 {
     ARRAY_OF(struct check_result) results = {0};
     struct checker c = {.module = module, .samples = samples, .random = {seed, 0}};
-    c.program = load(module->arena, objects, object_count);
+    c.program = load(objects, object_count);
     c.memory = check_memory_create(module);
     for (size_t f = 0; f < module->functions.count; f++) {
         if (c.program->functions[f].step_count != module->functions.items[f]->kernels.count)

@@ -20,7 +20,7 @@ struct buffer {
     const struct value *value; /* of one */
     uint64_t begin, end;       /* of several: in the arena */
     char *whole, *bytes;       /* with the gaps, without them */
-    size_t size;
+    size_t whole_size, size;
     bool written;  /* by the kernel */
     char *initial; /* a copy of what a run begins with, if written */
     char *first;   /* and of what the first run has left */
@@ -66,6 +66,7 @@ static void allocate(struct buffer *buffer, uint64_t size)
     if (!buffer->whole)
         fatal(OUT_OF_MEMORY, whole);
     buffer->bytes = buffer->whole + GAP + ALIGNED;
+    buffer->whole_size = whole + ALIGNED;
     memset(buffer->whole, 0xff, GAP + ALIGNED);
     memset(buffer->bytes, 0xff, whole - GAP + ALIGNED);
 }
@@ -266,9 +267,10 @@ static char *copy_of(const struct buffer *buffer)
 /* Every run finds the same memory. */
 static void restore(struct run *run, bool first)
 {
+    const struct emulated_check *options = run->session->options;
     for (size_t i = 0; i < run->buffers.count; i++) {
         struct buffer *buffer = &run->buffers.items[i];
-        if (!buffer->written || run->session->options->mode_count == 1)
+        if (!buffer->written || (options->mode_count == 1 && !options->device))
             continue;
         if (first)
             buffer->initial = copy_of(buffer);
@@ -350,6 +352,15 @@ static void keep_first(struct run *run)
             run->buffers.items[i].first = copy_of(&run->buffers.items[i]);
 }
 
+static struct check_result not_compared(const struct run *run)
+{
+    return (struct check_result){.function = run->function->name,
+                                 .kernel = run->kernel->name,
+                                 .skeleton = skeleton_name(run->kernel->skeleton),
+                                 .worst = NAN,
+                                 .limit = kernel_check_limit(run->function, run->kernel)};
+}
+
 static void run_modes(struct run *run, struct kernel_check *check)
 {
     const struct emulated_check *options = run->session->options;
@@ -362,16 +373,69 @@ static void run_modes(struct run *run, struct kernel_check *check)
             compare_runs(run, &options->modes[i]);
             continue;
         }
-        run->result.check = kernel_check_end(check);
+        run->result.check = kernel_check_compare(check);
         compared = true;
         if (options->mode_count > 1)
             keep_first(run);
     }
-    if (compared)
+    if (!compared)
+        run->result.check = not_compared(run);
+}
+
+/* --- on the GPU --- */
+
+/* What no kernel may touch, and the counters, which every launch must leave at 0. */
+static const char *find_stray(const struct run *run, const struct check_block *blocks,
+                              const struct buffer *const *buffers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *end = buffers[i]->bytes + buffers[i]->size;
+        const char *last = blocks[i].bytes + blocks[i].size;
+        for (const char *at = blocks[i].bytes; blocks[i].written && at < last; at++) {
+            at = at == buffers[i]->bytes ? end : at;
+            if (at < last && *at != (char)0xff)
+                return "a store outside of the operands";
+        }
+    }
+    for (size_t i = 0; i < run->counters.size; i++)
+        if (run->counters.bytes[i])
+            return "a counter is not 0 after the launch";
+    return NULL;
+}
+
+static const char *run_on_device(struct run *run)
+{
+    size_t count = run->buffers.count + 2;
+    const struct buffer **buffers = arena_array(run->arena, const struct buffer *, count);
+    struct check_block *blocks = arena_array(run->arena, struct check_block, count);
+    for (size_t i = 0; i < run->buffers.count; i++)
+        buffers[i] = &run->buffers.items[i];
+    buffers[count - 2] = &run->workspace;
+    buffers[count - 1] = &run->counters;
+    for (size_t i = 0; i < count; i++)
+        blocks[i] = (struct check_block){buffers[i]->whole, buffers[i]->whole_size,
+                                         buffers[i]->written || i + 2 >= count};
+    const char *error = check_device_run(run->session->options->device, run->step->kernel, blocks,
+                                         count, run->operands, run->count);
+    return error ? error : find_stray(run, blocks, buffers, count);
+}
+
+/* All blocks, on the memory that the emulation began with. */
+static void run_device(struct run *run, struct kernel_check *check)
+{
+    struct device_result *result = &run->result.device;
+    if (!run->session->options->device)
         return;
-    run->result.check = kernel_check_end(check);
-    run->result.check.compared = 0;
-    run->result.check.worst = NAN;
+    result->check = not_compared(run);
+    if (run->result.errors) {
+        result->error = "not run, for what the emulation found";
+        return;
+    }
+    restore(run, false);
+    check->partial = false;
+    result->error = run_on_device(run);
+    if (!result->error)
+        result->check = kernel_check_compare(check);
 }
 
 /* --- kernels --- */
@@ -427,6 +491,8 @@ static struct emulated_result check_kernel(struct session *session, size_t f, si
     make_meeting(&run);
     kernel_check_begin(&check);
     run_modes(&run, &check);
+    run_device(&run, &check);
+    kernel_check_end(&check);
     for (size_t i = 0; i < run.buffers.count; i++)
         release(&run.buffers.items[i]);
     release(&run.workspace);

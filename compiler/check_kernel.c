@@ -249,16 +249,24 @@ double kernel_check_limit(const struct function *function, const struct kernel *
     return limit;
 }
 
-struct check_result kernel_check_end(struct kernel_check *check)
+struct check_result kernel_check_compare(struct kernel_check *check)
 {
     struct kernel_state *state = check->state;
+    state->errors.count = 0;
+    state->squares = 0;
+    state->result.compared = 0;
     kernel_each_result(check->function, check->kernel, compare_value, check);
-    kernel_each_input(check->function, check->kernel, release_input, check);
-    free(state->inputs);
     struct check_result result = state->result;
     result.worst = worst_error(state);
     result.limit = kernel_check_limit(check->function, check->kernel);
+    return result;
+}
+
+void kernel_check_end(struct kernel_check *check)
+{
+    struct kernel_state *state = check->state;
+    kernel_each_input(check->function, check->kernel, release_input, check);
+    free(state->inputs);
     check->state = NULL;
     arena_destroy(state->arena);
-    return result;
 }

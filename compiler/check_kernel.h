@@ -22,8 +22,11 @@ struct kernel_check {
 /* Spoils the results and fills the inputs. */
 void kernel_check_begin(struct kernel_check *check);
 
-/* After the kernel has run. What begin has made is freed. */
-struct check_result kernel_check_end(struct kernel_check *check);
+/* After the kernel has run; as often as it runs on the same inputs. */
+struct check_result kernel_check_compare(struct kernel_check *check);
+
+/* Frees what begin has made. */
+void kernel_check_end(struct kernel_check *check);
 
 /* The largest error that rounding explains, in units of check_result.worst: the coarsest element
  * type among what the kernel reads and makes sets it. */

@@ -2,7 +2,6 @@
 #include "compiler/device_program.h"
 
 #include "compiler/progress.h"
-#include "ir/gpu.h"
 #include "passes/tile_gpu.h"
 
 #include <stdio.h>
@@ -221,6 +220,16 @@ static size_t count_code(const struct device_program *program)
     return count;
 }
 
+struct rt_target device_target(const struct gpu *gpu)
+{
+    const char *architecture = gpu->architecture;
+    return (struct rt_target){.name = gpu->name,
+                              .sm = (rt_u32)atoi(architecture + strlen("sm_")),
+                              .exact = architecture[strlen(architecture) - 1] == 'a',
+                              .multiprocessors = (rt_u32)gpu->multiprocessors,
+                              .memory_bytes = (rt_u64)gpu->memory_bytes};
+}
+
 /* Images: the cubins of all kernels, then their PTX where there is any. */
 static struct program_gpu describe(struct job *job, const struct device_program *program)
 {
@@ -228,12 +237,13 @@ static struct program_gpu describe(struct job *job, const struct device_program 
     size_t count = (size_t)program->emitted.kernel_count, coded = count_code(program), at = 0;
     struct program_launch *launches = arena_array(job->arena, struct program_launch, count + 1);
     struct program_image *images = arena_array(job->arena, struct program_image, 2 * count + 1);
+    const struct rt_target target = device_target(gpu);
     struct program_gpu out = {
-        .name = gpu->name,
-        .sm = (uint32_t)atoi(gpu->architecture + strlen("sm_")),
-        .exact = gpu->architecture[strlen(gpu->architecture) - 1] == 'a',
-        .multiprocessors = (uint32_t)gpu->multiprocessors,
-        .memory_bytes = (uint64_t)gpu->memory_bytes,
+        .name = target.name,
+        .sm = target.sm,
+        .exact = target.exact,
+        .multiprocessors = target.multiprocessors,
+        .memory_bytes = target.memory_bytes,
         .gflops = peak_of(gpu, job->pipeline.compute) * 1e3,
         .gbs = gpu->hbm_peak_gbs,
         .launches = launches,

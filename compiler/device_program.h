@@ -6,6 +6,8 @@
 #include "backends/cuda/emit.h"
 #include "compiler/job.h"
 #include "compiler/toolchain/nvrtc.h"
+#include "ir/gpu.h"
+#include "runtime/program.h"
 
 struct device_program {
     struct cuda_emit_result emitted;
@@ -24,6 +26,9 @@ struct device_program device_compile(struct job *job, const char *path, unsigned
 
 /* The kernels alone, not compiled. Those with text are the ones that have code. */
 struct device_program device_emit(struct job *job);
+
+/* The GPU as programs name it; without its rates. */
+struct rt_target device_target(const struct gpu *gpu);
 
 /* The program's unit: types, images, tables. It includes nothing. Of kernels that are not compiled
  * the images are a table program_images<number> of another unit: all cubins, then all PTX. */

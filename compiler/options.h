@@ -23,6 +23,7 @@ enum { CHOICE_DTYPE_f32 = 1, CHOICE_DTYPE_bf16, CHOICE_DTYPE_tf32 };
 enum { CHOICE_BLAS_never = 1, CHOICE_BLAS_auto, CHOICE_BLAS_always };
 enum { CHOICE_INIT_random = 1 };
 enum { CHOICE_FORMAT_text = 1, CHOICE_FORMAT_dot };
+enum { CHOICE_DEVICE_emulated = 1, CHOICE_DEVICE_cuda };
 
 extern const struct command_table compiler_command_table;
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The compiler and a program that it made run where there is nothing but the loader, libc, libm,
-# a model and a place to write: no /proc, no /tmp, no shell, no compiler.
+# a model and a place to write: no /proc, no /tmp, no shell, no compiler. Kernels for GPUs are checked
+# there, too.
 set -u
 sinter=${SINTER:?}
 model=$PWD/tests/fixtures/tiny
@@ -33,7 +34,7 @@ newest=$(readelf -V "$place/outside" | grep -o 'GLIBC_2\.[0-9]*' | sort -t. -k2 
 
 chroot=$(command -v chroot || echo /usr/sbin/chroot)
 if ! "$chroot" / /bin/true 2>/dev/null; then
-    echo 'SKIPPED 3 compiling and running in a bare system (needs root)'
+    echo 'SKIPPED 5 compiling, running and checking kernels in a bare system (needs root)'
     exit 0
 fi
 mkdir -p "$place/bare/lib64" "$place/bare/lib/x86_64-linux-gnu" "$place/bare/model"
@@ -50,6 +51,12 @@ cmp "$place/outside" "$place/bare/program" >/dev/null ||
     echo 'the programs differ (they hold the path of the weights)'
 env -i "$chroot" "$place/bare" /program generate --ids 1 >"$place/inside.txt" || fail 'generate'
 [ -s "$place/inside.txt" ] || fail 'the program printed nothing'
+cp docs/examples/convnet.model "$place/bare/model/"
+for target in cpu a100; do
+    env -i "$chroot" "$place/bare" /sinter check /model/convnet.model --target $target \
+        >"$place/checked.txt" || fail "check --target $target"
+    grep -q 'distinct kernels.* 0 wrong$' "$place/checked.txt" || fail "nothing was checked"
+done
 left=$(ls "$place/bare" | tr '\n' ' ')
 [ "$left" = 'lib lib64 model program sinter ' ] || fail "files left behind: $left"
 echo 'compiled and ran in a bare system'

@@ -71,17 +71,44 @@ static int check_cpu(struct job *job)
     return bad ? EXIT_NUMERIC : EXIT_OK;
 }
 
-/* --- kernels for a GPU, under emulation --- */
+/* --- kernels for a GPU: under emulation, and on one --- */
 
 /* Operations (or bytes) of a kernel that the emulation does in about a third of a second. */
 static const double most_emulated = 1e8;
+
+static bool device_passes(const struct device_result *result)
+{
+    return !result->error && passes(&result->check);
+}
 
 static bool emulated_passes(const struct emulated_result *result)
 {
     return result->errors == 0 && passes(&result->check);
 }
 
-static void write_emulated(struct rt_json_writer *json, const struct emulated_result *result)
+/* The kernels of a program in both worlds. */
+struct gpu_check {
+    struct job *job;
+    struct check_device *device; /* NULL: emulated only, for this reason */
+    const char *reason;
+    struct emulated_result *results;
+    size_t count, bad, device_bad;
+};
+
+static void write_device(struct rt_json_writer *json, const struct gpu_check *gpu,
+                         const struct device_result *result)
+{
+    rt_json_write_object(json, "gpu");
+    rt_json_write_text(json, "name", gpu->device->name);
+    rt_json_write_int(json, "compared", result->check.compared);
+    rt_json_write_double(json, "worst", result->check.worst);
+    rt_json_write_text(json, "error", result->error ? result->error : "");
+    rt_json_write_bool(json, "ok", device_passes(result));
+    rt_json_write_end(json);
+}
+
+static void write_emulated(struct rt_json_writer *json, const struct gpu_check *gpu,
+                           const struct emulated_result *result)
 {
     rt_json_write_object(json, NULL);
     rt_json_write_text(json, "function", result->check.function);
@@ -93,54 +120,97 @@ static void write_emulated(struct rt_json_writer *json, const struct emulated_re
     rt_json_write_double(json, "limit", result->check.limit);
     rt_json_write_text(json, "error", result->error ? result->error : "");
     rt_json_write_bool(json, "ok", emulated_passes(result));
+    if (gpu->device)
+        write_device(json, gpu, &result->device);
     rt_json_write_end(json);
 }
 
-static void report_emulated(const struct options *options, const struct emulated_result *results,
-                            size_t count)
+static void print_emulated(const struct gpu_check *gpu, const struct emulated_result *result)
+{
+    const struct check_result *check = &result->check;
+    const struct device_result *device = &result->device;
+    bool right = emulated_passes(result) && (!gpu->device || device_passes(device));
+    printf("%-4s %-12s %-24s %-15s %6d blocks %6lld compared  worst %.2e of %.0e",
+           right ? "ok" : "BAD", check->function, check->kernel, check->skeleton, result->blocks,
+           (long long)check->compared, check->worst, check->limit);
+    if (gpu->device)
+        printf(", on the GPU %.2e", device->check.worst);
+    printf("\n");
+    if (result->error)
+        printf("     %s\n", result->error);
+    if (gpu->device && device->error)
+        printf("     on the GPU: %s\n", device->error);
+}
+
+/* Beside JSON the line on missing GPUs goes to standard error. */
+static void print_sums(const struct gpu_check *gpu)
+{
+    const char *target = gpu->job->pipeline.target->name;
+    bool json = gpu->job->options->json;
+    if (!json)
+        printf("%zu distinct kernels for %s under emulation, %zu wrong\n", gpu->count, target,
+               gpu->bad);
+    if (gpu->device && !json)
+        printf("%zu distinct kernels for %s on %s%s, %zu wrong\n", gpu->count, target,
+               gpu->device->name, gpu->device->ptx ? ", translated from PTX" : "",
+               gpu->device_bad);
+    if (gpu->reason)
+        fprintf(json ? stderr : stdout, "not run on a GPU: %s\n", gpu->reason);
+}
+
+static void report_gpu(const struct gpu_check *gpu)
 {
     struct rt_json_writer json;
-    if (options->json) {
+    bool as_json = gpu->job->options->json;
+    if (as_json) {
         rt_json_write_open(&json, stdout, true);
         rt_json_write_array(&json, NULL);
     }
-    for (size_t i = 0; i < count; i++) {
-        const struct check_result *check = &results[i].check;
-        if (options->json) {
-            write_emulated(&json, &results[i]);
-            continue;
-        }
-        printf("%-4s %-12s %-24s %-15s %6d blocks %6lld compared  worst %.2e of %.0e%s%s\n",
-               emulated_passes(&results[i]) ? "ok" : "BAD", check->function, check->kernel,
-               check->skeleton, results[i].blocks, (long long)check->compared, check->worst,
-               check->limit, results[i].error ? "\n     " : "",
-               results[i].error ? results[i].error : "");
-    }
-    if (options->json)
+    for (size_t i = 0; i < gpu->count; i++)
+        if (as_json)
+            write_emulated(&json, gpu, &gpu->results[i]);
+        else
+            print_emulated(gpu, &gpu->results[i]);
+    if (as_json)
         rt_json_write_end(&json);
+    print_sums(gpu);
+}
+
+/* Compiled only for a GPU to run on: the emulation needs no NVRTC. */
+static struct device_program make_program(struct gpu_check *gpu)
+{
+    const struct options *options = gpu->job->options;
+    if (options->device != CHOICE_DEVICE_emulated)
+        gpu->device = check_device_find(gpu->job, options->device == CHOICE_DEVICE_cuda,
+                                        &gpu->reason);
+    if (!gpu->device)
+        return device_emit(gpu->job);
+    return device_compile(gpu->job, "sinter-check", program_threads(gpu->job), gpu->device->ptx);
 }
 
 static int check_gpu(struct job *job)
 {
     const struct options *options = job->options;
     static const struct emulated_mode modes[] = {{true, true, true}};
-    struct cuda_emit_options emit = {.target = job->pipeline.target};
-    struct cuda_emit_result emitted = backend_cuda_emit(job->module, &emit);
+    struct gpu_check gpu = {.job = job};
+    const struct device_program program = make_program(&gpu);
     struct emulated_check check = {.modes = modes,
                                    .mode_count = sizeof modes / sizeof *modes,
                                    .samples = options->samples,
                                    .seed = (uint64_t)options->seed,
-                                   .most_work = most_emulated};
-    size_t count, bad = 0;
-    struct emulated_result *results =
-        check_emulated(job->module, job->pipeline.target, &emitted, &check, &count);
-    report_emulated(options, results, count);
-    for (size_t i = 0; i < count; i++)
-        bad += !emulated_passes(&results[i]);
-    if (!options->json)
-        printf("%zu distinct kernels for %s under emulation, %zu wrong\n", count,
-               job->pipeline.target->name, bad);
-    return bad ? EXIT_NUMERIC : EXIT_OK;
+                                   .most_work = most_emulated,
+                                   .device = gpu.device};
+    if (gpu.device)
+        gpu.device->program = &program;
+    gpu.results = check_emulated(job->module, job->pipeline.target, &program.emitted, &check,
+                                 &gpu.count);
+    check_device_close(gpu.device);
+    for (size_t i = 0; i < gpu.count; i++) {
+        gpu.bad += !emulated_passes(&gpu.results[i]);
+        gpu.device_bad += gpu.device && !device_passes(&gpu.results[i].device);
+    }
+    report_gpu(&gpu);
+    return gpu.bad || gpu.device_bad ? EXIT_NUMERIC : EXIT_OK;
 }
 
 /* --- for other machines --- */
@@ -163,6 +233,9 @@ static int check_job(const struct options *options)
 {
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
+    if (options->device && (options->fixtures || !job.pipeline.target->gpu))
+        warn(OPTION_IDLE, "device", options->fixtures ? "no kernel runs for --fixtures"
+                                                      : "no --target is a GPU");
     job_run(&job);
     int result = options->fixtures          ? write_fixtures(&job)
                  : job.pipeline.target->gpu ? check_gpu(&job)

@@ -131,9 +131,9 @@ static _Noreturn void fail_divergence(struct thread *thread, struct place place)
 
 void call_collective(enum emulated_primitive primitive, int line, void *lane)
 {
-    struct thread *thread = this_thread();
+    struct thread *thread = enter_primitive(primitive, line);
     struct warp *warp = thread->warp;
-    struct place place = {primitive, line};
+    struct place place = thread->place;
     if (warp->arrived == 0) {
         warp->place = place;
         warp->first = thread->lane;
@@ -208,9 +208,9 @@ void barrier_pass(struct thread *thread, struct barrier *barrier)
 
 void call_barrier(enum emulated_primitive primitive, int line, int id, int threads)
 {
-    struct thread *thread = this_thread();
+    struct thread *thread = enter_primitive(primitive, line);
     struct machine *machine = thread->machine;
-    struct place place = {primitive, line};
+    struct place place = thread->place;
     int all = machine->launch->threads, expected = threads ? threads : all;
     if (id < 0 || id >= BARRIERS || expected < LANES || expected > all || expected % LANES)
         machine_fail(thread, EMULATION_bad_barrier, place, "barrier %d for %d threads of %d", id,

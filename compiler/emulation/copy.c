@@ -35,10 +35,10 @@ static void check(struct thread *thread, const struct copy *copy, struct place p
 
 void call_copy(int line, shared_t to, const void *from, int bytes, int valid)
 {
-    struct thread *thread = this_thread();
+    struct thread *thread = enter_primitive(EMULATED_copy_async, line);
     struct machine *machine = thread->machine;
     struct copies *copies = &thread->copies;
-    struct place place = {EMULATED_copy_async, line};
+    struct place place = thread->place;
     struct copy copy = {to, bytes, valid, from, copies->group, line};
     check(thread, &copy, place);
     if (machine->shadow)
@@ -55,17 +55,15 @@ void call_copy(int line, shared_t to, const void *from, int bytes, int valid)
 
 void call_copy_commit(int line)
 {
-    (void)line;
-    this_thread()->copies.group++;
+    enter_primitive(EMULATED_copy_async_commit, line)->copies.group++;
 }
 
 void call_copy_wait(int line, int pending)
 {
-    struct thread *thread = this_thread();
+    struct thread *thread = enter_primitive(EMULATED_copy_async_wait, line);
     struct machine *machine = thread->machine;
     struct copies *copies = &thread->copies;
     size_t done = 0;
-    (void)line;
     for (; done < copies->count && copies->items[done].group < copies->group - pending; done++) {
         if (machine->options->latest)
             perform(machine, &copies->items[done]);

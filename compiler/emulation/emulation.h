@@ -72,6 +72,7 @@ struct emulation_options {
     bool shadow;  /* check every access; the unit is compiled for it */
     bool refuse_conflicts; /* with shadow: of ldmatrix and of 16-byte loads and stores */
     int64_t shared_limit;  /* bytes of shared memory that a block can have; 0: of sm_80 */
+    double seconds; /* of CPU time that a block may take, else it is endless; 0: 60 */
 };
 
 enum { EMULATION_SHARED_SM80 = 163 * 1024, EMULATION_SHARED_SM90 = 227 * 1024 };
@@ -86,7 +87,7 @@ struct emulation_accesses {
 struct emulation_report {
     enum emulation_error error; /* the first one */
     int block, thread, line;    /* where; -1 unless known; the line of the unit's text */
-    char text[480];             /* "k_3: race: ..." */
+    char text[1600];            /* "k_3: race: ..." */
     uint64_t collectives, barriers;
     struct emulation_accesses ldmatrix, shared_load, shared_store, copy;
 };

@@ -68,13 +68,14 @@ static _Noreturn void fail_misaligned(struct thread *thread, struct place place,
 
 void call_misaligned(enum emulated_primitive primitive, int line, const void *address, int bytes)
 {
-    fail_misaligned(this_thread(), (struct place){primitive, line}, address, bytes);
+    struct thread *thread = enter_primitive(primitive, line);
+    fail_misaligned(thread, thread->place, address, bytes);
 }
 
 void call_global(enum emulated_primitive primitive, int line, const void *address, int bytes)
 {
-    struct thread *thread = this_thread();
-    struct place place = {primitive, line};
+    struct thread *thread = enter_primitive(primitive, line);
+    struct place place = thread->place;
     if ((rt_u64)address % (rt_u64)bytes)
         fail_misaligned(thread, place, address, bytes);
     if (thread->machine->shadow)
@@ -83,8 +84,8 @@ void call_global(enum emulated_primitive primitive, int line, const void *addres
 
 void call_shared(enum emulated_primitive primitive, int line, shared_t address, int bytes)
 {
-    struct thread *thread = this_thread();
-    struct place place = {primitive, line};
+    struct thread *thread = enter_primitive(primitive, line);
+    struct place place = thread->place;
     if (address % (rt_u32)bytes)
         fail_misaligned(thread, place, (const void *)(rt_u64)address, bytes);
     if (thread->machine->shadow)
@@ -208,7 +209,9 @@ enum emulation_error emulation_run(struct emulation *emulation, const struct emu
     publish_begin_launch(machine);
     if (options->shadow)
         use_shadow(emulation);
+    watch_begin(machine, unit);
     run_blocks(machine);
+    watch_end(machine);
     if (machine->shadow)
         shadow_end_launch(machine);
     return report->error;

@@ -15,6 +15,8 @@
 #include "compiler/emulation/emulation.h"
 #include "compiler/emulation/fiber.h"
 
+#include <time.h>
+
 enum {
     LANES = 32,
     WARPS = 32,    /* of a block, at most */
@@ -72,7 +74,7 @@ struct thread {
     struct warp *warp;
     int lane;
     bool finished;
-    struct place place; /* where it waits */
+    struct place place; /* its last primitive: where it waits; line 0 before the first */
     struct copies copies;
     struct emulated_self self; /* last */
 };
@@ -98,6 +100,16 @@ struct counters { /* of the launch */
     size_t count, capacity;
 };
 
+/* The time that blocks take. */
+struct watch {
+    double seconds; /* that a block may take */
+    int most;       /* ticks in them */
+    volatile int ticks, expired; /* of this block, by a signal; it has had them all */
+    const char *code, *code_end;          /* of the kernels */
+    bool set;
+    timer_t timer;
+};
+
 struct machine {
     const struct emulation_launch *launch;
     const struct emulation_options *options;
@@ -119,6 +131,7 @@ struct machine {
     int publish_expected, publish_result;
     struct shadow *shadow;
     struct conflicts *conflicts;
+    struct watch watch;
 };
 
 static inline struct thread *thread_of(const struct machine *machine, int index)
@@ -130,6 +143,25 @@ static inline struct thread *thread_of(const struct machine *machine, int index)
 static inline struct thread *this_thread(void)
 {
     return (struct thread *)(emulated_self() + 1) - 1;
+}
+
+/* --- watch.c --- */
+
+/* Watches the blocks of a launch, in the calling thread. */
+void watch_begin(struct machine *machine, const struct emulation_unit *unit);
+void watch_end(struct machine *machine);
+
+/* Ends the launch: the block of this thread has had its time. */
+_Noreturn void machine_expire(struct thread *thread);
+
+/* The running thread, which uses a primitive: every call of a kernel begins so. */
+static inline struct thread *enter_primitive(enum emulated_primitive primitive, int line)
+{
+    struct thread *thread = this_thread();
+    thread->place = (struct place){primitive, line};
+    if (thread->machine->watch.expired)
+        machine_expire(thread);
+    return thread;
 }
 
 /* --- schedule.c --- */

@@ -42,9 +42,9 @@ static void keep(struct machine *machine, float *to, float value)
 
 void call_publish(int line, float *to, const float *from, int count)
 {
-    struct thread *thread = this_thread();
+    struct thread *thread = enter_primitive(EMULATED_publish, line);
     struct machine *machine = thread->machine;
-    struct place place = {EMULATED_publish, line};
+    struct place place = thread->place;
     if ((rt_u64)to % (sizeof *to * (size_t)count))
         machine_fail(thread, EMULATION_misaligned, place, "%d numbers to %p", count, (void *)to);
     if (machine->shadow)
@@ -94,10 +94,10 @@ static void count_block(struct thread *thread, struct place place)
 
 int call_publish_last(int line, rt_i32 *counter, int expected)
 {
-    struct thread *thread = this_thread();
+    struct thread *thread = enter_primitive(EMULATED_publish_last, line);
     struct machine *machine = thread->machine;
     struct barrier *barrier = &machine->barriers[0];
-    struct place place = {EMULATED_publish_last, line};
+    struct place place = thread->place;
     if ((rt_u64)counter % sizeof *counter)
         machine_fail(thread, EMULATION_misaligned, place, "counter at %p", (void *)counter);
     if (barrier->arrived == 0) {

@@ -45,7 +45,8 @@ void machine_fail(struct thread *thread, enum emulation_error error, struct plac
     char where[120];
     va_list values;
     snprintf(where, sizeof where, "block %d, thread %d, line %d (%s): ", thread->self.block,
-             thread->self.thread, place.line, machine_primitive(place.primitive));
+             thread->self.thread, place.line,
+             place.line ? machine_primitive(place.primitive) : "before any primitive");
     machine->report->block = thread->self.block;
     machine->report->thread = thread->self.thread;
     machine->report->line = place.line;
@@ -56,6 +57,12 @@ void machine_fail(struct thread *thread, enum emulation_error error, struct plac
     __builtin_unreachable(); /* nobody goes on with a thread of a launch that failed */
 }
 
+/* A text that ends where its memory does. */
+struct words {
+    char *text;
+    size_t size, used;
+};
+
 /* Whether two threads are described by the same words. */
 static bool same_wait(const struct thread *a, const struct thread *b)
 {
@@ -64,31 +71,65 @@ static bool same_wait(const struct thread *a, const struct thread *b)
                             a->place.primitive == b->place.primitive));
 }
 
-void machine_describe_waits(const struct machine *machine, char *text, size_t size)
+/* Whether a thread before it waits at the same place. */
+static bool known_wait(const struct machine *machine, int index)
+{
+    for (int i = 0; i < index; i++)
+        if (same_wait(thread_of(machine, i), thread_of(machine, index)))
+            return true;
+    return false;
+}
+
+static void add_words(struct words *words, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    int length = vsnprintf(words->text + words->used, words->size - words->used, format, values);
+    va_end(values);
+    words->used += (size_t)length;
+    if (words->used >= words->size)
+        words->used = words->size - 1;
+}
+
+/* "threads 0-31, 64-95": all that wait where the first of them does. */
+static void add_threads(struct words *words, const struct machine *machine, int first)
 {
     int threads = machine->launch->threads;
-    size_t used = 0;
+    const char *before = "threads ";
+    for (int begin = first, end; begin < threads; begin = end) {
+        bool same = same_wait(thread_of(machine, first), thread_of(machine, begin));
+        end = begin + 1;
+        while (end < threads &&
+               same_wait(thread_of(machine, begin), thread_of(machine, end)))
+            end++;
+        if (!same)
+            continue;
+        add_words(words, "%s%d-%d", before, begin, end - 1);
+        before = ", ";
+    }
+}
+
+void machine_describe_waits(const struct machine *machine, char *text, size_t size)
+{
+    struct words words = {text, size, 0};
     text[0] = '\0';
-    for (int first = 0, last; first < threads && used + 80 < size; first = last + 1) {
+    for (int first = 0; first < machine->launch->threads; first++) {
         const struct thread *thread = thread_of(machine, first);
-        for (last = first; last + 1 < threads; last++)
-            if (!same_wait(thread, thread_of(machine, last + 1)))
-                break;
-        const char *comma = first ? ", " : "";
-        int length = thread->finished
-                         ? snprintf(text + used, size - used, "%sthreads %d-%d have ended", comma,
-                                    first, last)
-                         : snprintf(text + used, size - used,
-                                    "%sthreads %d-%d wait at line %d (%s)", comma, first, last,
-                                    thread->place.line,
-                                    machine_primitive(thread->place.primitive));
-        used += (size_t)length;
+        if (known_wait(machine, first))
+            continue;
+        add_words(&words, first ? "; " : "");
+        add_threads(&words, machine, first);
+        if (thread->finished)
+            add_words(&words, " have ended");
+        else
+            add_words(&words, " wait at line %d (%s)", thread->place.line,
+                      machine_primitive(thread->place.primitive));
     }
 }
 
 static _Noreturn void fail_deadlock(struct thread *thread)
 {
-    char waits[400];
+    char waits[sizeof thread->machine->report->text];
     machine_describe_waits(thread->machine, waits, sizeof waits);
     machine_fail(thread, EMULATION_deadlock, thread->place, "%s", waits);
 }
@@ -203,6 +244,7 @@ static void begin_thread(struct machine *machine, int block, int index)
     thread->warp = &machine->warps[index / LANES];
     thread->lane = index % LANES;
     thread->finished = false;
+    thread->place = (struct place){0};
     copies_clear(&thread->copies);
     thread->self = (struct emulated_self){&machine_calls, machine->shared, index, block};
     fiber_prepare(&thread->fiber, machine->stacks + (size_t)index * EMULATED_STACK,
@@ -224,6 +266,7 @@ bool machine_run_block(struct machine *machine, int block)
 {
     machine->ready = 0;
     machine->serial++;
+    machine->watch.ticks = 0;
     machine->unfinished = machine->launch->threads;
     machine->warp_count = machine->launch->threads / LANES;
     memset(machine->barriers, 0, sizeof machine->barriers);

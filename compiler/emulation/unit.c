@@ -5,14 +5,15 @@
 #include "ir/base/diag.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct emulation_unit {
     void *library;
     const struct emulated_kernel *kernels;
+    const char *code, *code_end;
     bool shadow;
 };
 
@@ -51,22 +52,29 @@ static bool compile(const char *text, size_t length, bool shadow, struct object 
     return status == TOOLCHAIN_OK;
 }
 
-static void *load(const struct object *object)
+static bool holds(const struct dl_phdr_info *object, int segment, const void *address)
 {
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s/sinter-kernels-XXXXXX",
-                          folder && *folder ? folder : P_tmpdir);
-    int descriptor = length < (int)sizeof path ? mkstemp(path) : -1;
-    if (descriptor < 0)
-        fatal(FILE_OPEN, path, "no temporary file can be made");
-    close(descriptor);
-    toolchain_link_kernels(object, 1, path);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    unlink(path);
-    if (!library)
-        fatal(INTERNAL, "the kernels cannot be loaded", dlerror());
-    return library;
+    const ElfW(Phdr) *header = &object->dlpi_phdr[segment];
+    uintptr_t at = (uintptr_t)address - object->dlpi_addr - header->p_vaddr;
+    return header->p_type == PT_LOAD && at < header->p_memsz;
+}
+
+/* For dl_iterate_phdr: the executable segment of the library that has the unit's table. */
+static int find_code(struct dl_phdr_info *object, size_t size, void *context)
+{
+    struct emulation_unit *unit = context;
+    bool ours = false;
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++)
+        ours |= holds(object, i, unit->kernels);
+    for (int i = 0; ours && i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &object->dlpi_phdr[i];
+        if (header->p_type != PT_LOAD || !(header->p_flags & PF_X))
+            continue;
+        unit->code = (const char *)(object->dlpi_addr + header->p_vaddr);
+        unit->code_end = unit->code + header->p_memsz;
+    }
+    return ours;
 }
 
 struct emulation_unit *emulation_unit_open(const char *text, size_t length, bool shadow,
@@ -79,10 +87,11 @@ struct emulation_unit *emulation_unit_open(const char *text, size_t length, bool
     if (!unit)
         fatal(OUT_OF_MEMORY, sizeof *unit);
     unit->shadow = shadow;
-    unit->library = load(&object);
+    unit->library = toolchain_load_kernels(&object, 1);
     unit->kernels = dlsym(unit->library, "emulated_kernels");
     if (!unit->kernels)
         fatal(INTERNAL, "the kernels have no table", "emulated_kernels");
+    dl_iterate_phdr(find_code, unit);
     free(object.bytes);
     return unit;
 }
@@ -98,6 +107,12 @@ void emulation_unit_close(struct emulation_unit *unit)
 const char *emulation_unit_kernel(const struct emulation_unit *unit, size_t index)
 {
     return unit->kernels[index].name;
+}
+
+void emulation_unit_code(const struct emulation_unit *unit, const char **begin, const char **end)
+{
+    *begin = unit->code;
+    *end = unit->code_end;
 }
 
 bool emulation_unit_has_shadow(const struct emulation_unit *unit)

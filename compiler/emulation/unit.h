@@ -9,4 +9,7 @@ void (*emulation_unit_entry(const struct emulation_unit *unit, const char *kerne
     void *const *operands);
 bool emulation_unit_has_shadow(const struct emulation_unit *unit);
 
+/* Where the unit's code lies. */
+void emulation_unit_code(const struct emulation_unit *unit, const char **begin, const char **end);
+
 #endif

@@ -23,6 +23,9 @@ enum { FILE_MOST = 1 << 16, NUMBERS = 4096, COUNTERS = 64, NAME_MOST = 64, BUGS_
 
 /* --- texts --- */
 
+/* Of a block: kernels with bugs take far less, or do not end. */
+static const double BLOCK_SECONDS = 0.2;
+
 static char *library_text; /* of all files, without includes */
 
 static size_t read_file(const char *path, char *text)
@@ -161,7 +164,8 @@ static void bad_is_caught(struct emulation *emulation, const struct bug *bug)
         struct emulation_options options = {.reverse = mode & 1,
                                             .latest = mode >> 1 & 1,
                                             .shadow = true,
-                                            .refuse_conflicts = true};
+                                            .refuse_conflicts = true,
+                                            .seconds = BLOCK_SECONDS};
         run(emulation, bug, false, &options, &memory, &report);
         const char *error = emulation_error_name(report.error);
         const char *found = strstr(bug->errors, error);
@@ -291,6 +295,13 @@ static void waits_are_described(void **state)
     assert_non_null(strstr(report.text, "threads 0-63 wait at line 7 (block_barrier)"));
     assert_non_null(strstr(report.text, "threads 64-127 have ended"));
     close_bug(&bug);
+    open_bug(&bug, "crossed_barriers.cu");
+    run(emulation, &bug, false, &(struct emulation_options){0}, &memory, &report);
+    assert_int_equal(report.error, EMULATION_deadlock);
+    assert_non_null(strstr(report.text, "threads 0-31, 128-159, 256-287, 384-415, 512-543, 640-671, "
+                                        "768-799, 896-927 wait at line 8 (named_barrier); "));
+    assert_non_null(strstr(report.text, "928-1023 wait at line 10 (named_barrier)"));
+    close_bug(&bug);
     open_bug(&bug, "divergent_shuffle.cu");
     run(emulation, &bug, false, &(struct emulation_options){0}, &memory, &report);
     assert_int_equal(report.error, EMULATION_divergence);
@@ -342,12 +353,44 @@ static void launches_are_checked(void **state)
     emulation_destroy(emulation);
 }
 
+/* The emulation is of use afterwards, and another launch has time of its own. */
+static void endless_blocks_are_left(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *place;
+    } rows[] = {
+        {"endless_flag.cu", "bad: endless: block 0, thread 0, line 0 (before any primitive)"},
+        {"endless_loop.cu", "line 0 (before any primitive): the block has run for 0.1 s"},
+        {"endless_meeting.cu", "line 11 (block_barrier): the block has run for 0.1 s"},
+    };
+    static struct memory memory;
+    struct emulation *emulation = emulation_create();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct emulation_options options = {.seconds = 0.1};
+        struct emulation_report report;
+        struct bug bug;
+        clock_t begin = clock();
+        open_bug(&bug, rows[i].file);
+        assert_int_equal(run(emulation, &bug, false, &options, &memory, &report),
+                         EMULATION_endless);
+        assert_int_equal(report.block, 0);
+        if (!strstr(report.text, rows[i].place))
+            fail_msg("%s: %s", rows[i].file, report.text);
+        assert_true(clock() - begin < 5 * CLOCKS_PER_SEC);
+        assert_int_equal(run(emulation, &bug, true, &options, &memory, &report), EMULATION_none);
+        close_bug(&bug);
+    }
+    emulation_destroy(emulation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(planted_bugs),          cmocka_unit_test(late_copies),
         cmocka_unit_test(block_orders),          cmocka_unit_test(waits_are_described),
         cmocka_unit_test(conflicts_are_counted), cmocka_unit_test(launches_are_checked),
+        cmocka_unit_test(endless_blocks_are_left),
     };
     return cmocka_run_group_tests(tests, read_library, free_library);
 }
