@@ -329,7 +329,7 @@ static void list_mark(const struct tile_subject *s, struct tile_list *list)
 static void list_libraries(const struct tile_subject *s, struct tile_list *list)
 {
     struct gpu_blas blas;
-    if (s->blas == TILE_BLAS_always && gpu_blas(s->function, s->kernel, &blas))
+    if (s->blas != TILE_BLAS_never && gpu_blas(s->function, s->kernel, &blas))
         add(list, (struct tile_candidate){.provider = PROVIDER_cublaslt});
 }
 

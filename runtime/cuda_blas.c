@@ -154,59 +154,53 @@ static blas_status describe(const struct blas_library *library, const struct rt_
 
 /* --- algorithms --- */
 
-static cuda_pointer operand(void *const *parameters, rt_u32 number)
-{
-    return *(const cuda_pointer *)parameters[number];
-}
-
-static cuda_pointer address(const struct rt_matrix *matrix, rt_u32 dtype,
-                            void *const *parameters)
-{
-    return operand(parameters, matrix->operand) + (rt_u64)matrix->offset * size_of(dtype);
-}
-
-/* What all steps of a launch have in common: bits that are 0 in all addresses of a matrix. */
-struct addresses {
-    cuda_pointer left, right, residual, result, bias;
+/* What the addresses of a launch's matrices have in common: bits that are 0 in all its steps. */
+struct places {
+    rt_u64 left, right, residual, result, bias;
 };
 
-static void collect(const struct cuda *cuda, rt_u32 number, struct addresses *out)
+/* Spaces begin at multiples of CUDA_ALIGNMENT, so that offsets tell. */
+static rt_u64 place(const struct rt_matrix *matrix, rt_u32 dtype, const struct rt_operand *operands)
 {
-    const struct rt_product *p = cuda->program->launches[number].product;
-    for (rt_u32 f = 0; f < cuda->program->function_count; f++) {
-        const struct rt_function *function = &cuda->program->functions[f];
-        void *const *all = cuda->parameters + cuda->sequences[f].first_operand;
+    if (matrix->operand == RT_NO_OPERAND)
+        return 0;
+    return operands[matrix->operand].offset + (rt_u64)matrix->offset * size_of(dtype);
+}
+
+static void collect(const struct rt_program *program, rt_u32 number, struct places *out)
+{
+    const struct rt_product *p = program->launches[number].product;
+    for (rt_u32 f = 0; f < program->function_count; f++) {
+        const struct rt_function *function = &program->functions[f];
         for (rt_u32 i = 0; i < function->step_count; i++) {
             const struct rt_step *step = &function->steps[i];
-            void *const *parameters = all + step->first_operand;
+            const struct rt_operand *operands = function->operands + step->first_operand;
             if (step->launch != number)
                 continue;
-            out->left |= address(&p->b, p->multiply, parameters);
-            out->right |= address(&p->a, p->multiply, parameters);
-            out->result |= address(&p->d, p->result, parameters);
-            if (p->c.operand != RT_NO_OPERAND)
-                out->residual |= address(&p->c, p->result, parameters);
-            if (p->bias.operand != RT_NO_OPERAND)
-                out->bias |= address(&p->bias, p->result, parameters);
+            out->left |= place(&p->b, p->multiply, operands);
+            out->right |= place(&p->a, p->multiply, operands);
+            out->residual |= place(&p->c, p->result, operands);
+            out->result |= place(&p->d, p->result, operands);
+            out->bias |= place(&p->bias, p->result, operands);
         }
     }
 }
 
-static rt_u32 alignment_of(cuda_pointer bits)
+static rt_u32 alignment_of(rt_u64 bits)
 {
-    enum { MOST = 256 };
-    return bits % MOST ? (rt_u32)(bits & -bits) : MOST;
+    return bits % CUDA_ALIGNMENT ? (rt_u32)(bits & -bits) : CUDA_ALIGNMENT;
 }
 
 static blas_status prefer(const struct blas_library *library, blas_preference preference,
-                          const struct rt_product *p, const struct addresses *bits)
+                          const struct rt_product *p, const struct places *bits)
 {
+    bool residual = p->c.operand != RT_NO_OPERAND;
     const struct {
         int attribute;
-        cuda_pointer bits;
+        rt_u64 bits;
     } rows[] = {{BLAS_PREFERENCE_ALIGNMENT_A, bits->left},
                 {BLAS_PREFERENCE_ALIGNMENT_B, bits->right},
-                {BLAS_PREFERENCE_ALIGNMENT_C, bits->residual ? bits->residual : bits->result},
+                {BLAS_PREFERENCE_ALIGNMENT_C, residual ? bits->residual : bits->result},
                 {BLAS_PREFERENCE_ALIGNMENT_D, bits->result}};
     blas_status status = library->preference_set(preference, BLAS_PREFERENCE_WORKSPACE,
                                                  &p->workspace, sizeof p->workspace);
@@ -218,21 +212,22 @@ static blas_status prefer(const struct blas_library *library, blas_preference pr
     return status;
 }
 
-/* The library's first choice; it looks at the bias' address to know how it is aligned. */
+/* The library's first choice. It looks at the address of the bias to know how that is aligned. */
 static rt_status choose(struct cuda *cuda, rt_u32 number, blas_preference preference)
 {
     const struct rt_launch *launch = &cuda->program->launches[number];
     const struct rt_product *p = launch->product;
     const struct cuda_blas *blas = cuda->blas;
     struct planned *planned = &blas->planned[number];
-    struct addresses bits = {0};
+    struct places bits = {0};
     struct blas_choice choice = {.state = BLAS_OK};
     int found = 0;
-    collect(cuda, number, &bits);
+    collect(cuda->program, number, &bits);
+    rt_u64 bias = bits.bias % CUDA_ALIGNMENT + CUDA_ALIGNMENT;
     blas_status status = prefer(blas->library, preference, p, &bits);
     if (!status && p->bias.operand != RT_NO_OPERAND)
-        status = blas->library->operation_set(planned->operation, BLAS_OPERATION_BIAS, &bits.bias,
-                                              sizeof bits.bias);
+        status = blas->library->operation_set(planned->operation, BLAS_OPERATION_BIAS, &bias,
+                                              sizeof bias);
     if (status)
         return check(blas, status, "describing product", launch->symbol);
     status = blas->library->choose(blas->handle, planned->operation, planned->left, planned->right,
@@ -318,6 +313,17 @@ void cuda_blas_close(struct cuda *cuda)
 }
 
 /* --- products --- */
+
+static cuda_pointer operand(void *const *parameters, rt_u32 number)
+{
+    return *(const cuda_pointer *)parameters[number];
+}
+
+static cuda_pointer address(const struct rt_matrix *matrix, rt_u32 dtype,
+                            void *const *parameters)
+{
+    return operand(parameters, matrix->operand) + (rt_u64)matrix->offset * size_of(dtype);
+}
 
 static void *pointer(cuda_pointer address)
 {

@@ -67,8 +67,8 @@ rt_status rt_blas_load(int driver, const struct blas_library **library);
 
 struct cuda;
 
-/* The products of the device's program: descriptions and algorithms, after operands are resolved.
- * Opens nothing where there are none. */
+/* The products of the device's program: descriptions and algorithms. Opens nothing where there are
+ * none. */
 rt_status cuda_blas_open(struct cuda *cuda);
 
 /* Queues the product of a step on the device's stream, or into what that records; parameters are

@@ -1,10 +1,9 @@
 /*
  * A driver library without a GPU (fake_cuda.c, a shared object), for tests of the CUDA device: the
- * symbols of runtime/cuda_symbols.def over host memory. Work is queued and done as late as the
- * rules allow, when something waits for it, so that bytes that are reused too early show. Every
- * call is checked: a fault is recorded and returned as an error. A "cubin" is a struct fake_image
- * whose kernels are C functions; of PTX it knows the kernel `nothing`, which takes no time. All
- * other images are for the server, if there is one.
+ * symbols of runtime/cuda_symbols.def and runtime/cublas_symbols.def over host memory. Work is
+ * queued and done as late as the rules allow, when something waits for it, so that bytes that are
+ * reused too early show. Every call is checked: a fault is recorded and returned as an error. A
+ * "cubin" is a struct fake_image whose kernels are C functions.
  *
  * What it pretends is read from the environment at each call: FAKE_CUDA_SM (80),
  * FAKE_CUDA_VERSION (13000), FAKE_CUDA_DEVICES (1), FAKE_CUDA_MEMORY (bytes, 64 MB),

@@ -1,20 +1,25 @@
-/* The inside of the driver library without a GPU: what fake_cuda.c and fake_cuda_work.c share. */
+/* The inside of the driver library without a GPU: what fake_cuda.c, fake_cuda_work.c and
+ * fake_cublas.c share. */
 #ifndef SINTER_FAKE_CUDA_STATE_H
 #define SINTER_FAKE_CUDA_STATE_H
 
 #include "tests/fake_cuda.h"
 
 #include "runtime/cuda.h"
+#include "runtime/cuda_blas.h"
 
 #include <stdbool.h>
 
 #define SHOWN __attribute__((visibility("default")))
 #define CUDA(name, symbol, parameters) SHOWN cuda_result symbol parameters;
 #include "runtime/cuda_symbols.def"
+#define BLAS(name, symbol, returns, parameters) SHOWN returns symbol parameters;
+#include "runtime/cublas_symbols.def"
 
 enum {
     BLOCKS_MOST = 64,   /* allocations that live at once */
     WORK_MOST = 8192,   /* queued operations */
+    ALGORITHMS_MOST = 4096,
     OPERANDS_MOST = 32,
     TEXT = 1 << 16,
     SHARED_MOST = 163 << 10,
@@ -41,8 +46,29 @@ struct cuda_function_object {
     int shared;                /* that was asked for */
 };
 
+/* A product as cuBLASLt describes it: by columns. */
+struct fake_operation {
+    int compute, transpose_a, transpose_b, epilogue;
+    const void *bias;
+};
+
+struct fake_layout {
+    int type;
+    rt_i64 rows, columns, pitch;
+    rt_i32 batch;
+    rt_i64 stride;
+};
+
+struct fake_product {
+    struct fake_operation operation;
+    struct fake_layout a, b, c, d;
+    const void *at[3]; /* a, b, c */
+    void *result, *workspace;
+    float beta;
+};
+
 struct operation {
-    enum { COPY, COPY_ROWS, SET, LAUNCH, RECORD } kind;
+    enum { COPY, COPY_ROWS, SET, LAUNCH, RECORD, PRODUCT } kind;
     void *to;
     const void *from;
     size_t bytes, rows, to_pitch, from_pitch; /* of SET: bytes of the value */
@@ -52,6 +78,7 @@ struct operation {
     void *operands[OPERANDS_MOST];
     cuda_event event;
     unsigned generation; /* of the event's record */
+    struct fake_product product;
 };
 
 struct cuda_stream_object {
@@ -91,6 +118,9 @@ struct fake_state {
     char faults[TEXT], log[TEXT];
     double clock;
     int calls_left; /* of FAKE_CUDA_FAIL; 0: not armed */
+    int recording;  /* streams that are */
+    int algorithms; /* that cuBLASLt has given, and those that have computed something */
+    bool loaded[ALGORITHMS_MOST];
     const struct fake_server *server;
 };
 extern struct fake_state state;
@@ -98,6 +128,12 @@ extern struct fake_state state;
 cuda_result fault(cuda_result code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether so many bytes are of one allocation on the device. */
+bool in_device(const void *at, size_t bytes);
+
+cuda_result fake_queue_product(cuda_stream stream, const struct fake_product *product);
+void fake_compute_product(const struct fake_product *product);
 
 /* A number of the environment. */
 long pretended(const char *name, long standard);

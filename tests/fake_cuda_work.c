@@ -16,6 +16,11 @@ static bool inside(const void *at, size_t bytes, bool device)
     return false;
 }
 
+bool in_device(const void *at, size_t bytes)
+{
+    return inside(at, bytes, true);
+}
+
 static cuda_result allocate(void **memory, size_t bytes, bool device)
 {
     size_t most = (size_t)pretended("FAKE_CUDA_MEMORY", 64 << 20);
@@ -120,6 +125,7 @@ static void execute(const struct operation *work)
             memcpy((char *)work->to + i * work->bytes, &work->value, work->bytes);
         break;
     case LAUNCH: run_kernel(work); break;
+    case PRODUCT: fake_compute_product(&work->product); break;
     case RECORD:
         work->event->done = work->generation;
         work->event->time = state.clock;
@@ -280,6 +286,12 @@ cuda_result cuMemFree_v2(cuda_pointer memory)
     return release(address(memory), true) ? INVALID_VALUE : order;
 }
 
+cuda_result fake_queue_product(cuda_stream stream, const struct fake_product *product)
+{
+    struct operation work = {.kind = PRODUCT, .product = *product};
+    return enqueue(stream, &work);
+}
+
 /* --- streams, events, graphs --- */
 
 cuda_result cuStreamCreate(cuda_stream *stream, unsigned flags)
@@ -361,6 +373,7 @@ cuda_result cuStreamBeginCapture_v2(cuda_stream stream, int mode)
     ENTER("cuStreamBeginCapture_v2");
     if (stream->capture || mode < 0 || mode > 2)
         return fault(CAPTURE_WRONG, "recording twice; ");
+    state.recording++;
     stream->capture = calloc(1, sizeof *stream->capture);
     stream->capture->work = new_work();
     return CUDA_OK;
@@ -371,6 +384,7 @@ cuda_result cuStreamEndCapture(cuda_stream stream, cuda_graph *graph)
 {
     cuda_result order = ordered("cuStreamEndCapture");
     *graph = stream->capture;
+    state.recording -= stream->capture != NULL;
     stream->capture = NULL;
     if (order && *graph) {
         drop_work((*graph)->work);
