@@ -338,6 +338,24 @@ static const char *base_name(struct arena *arena, const char *path)
     return name;
 }
 
+/* Options that the targets make no use of. */
+static void warn_of_targets(const struct job *job)
+{
+    const struct options *options = job->options;
+    size_t gpus = 0;
+    for (size_t i = 0; i < job->target_count; i++)
+        gpus += job->targets[i]->gpu != NULL;
+    const char *idle = options->cuda             ? "cuda"
+                       : options->code           ? "code"
+                       : options->blas           ? "blas"
+                       : options->candidate != 1 ? "candidate"
+                                                 : NULL;
+    if (gpus == 0 && idle)
+        warn(OPTION_IDLE, idle, "no --target is a GPU");
+    if (gpus == job->target_count && options->cpu)
+        warn(OPTION_IDLE, "cpu", "every --target is a GPU");
+}
+
 struct job job_open(struct arena *arena, const struct options *options)
 {
     struct job job = {.arena = arena, .options = options};
@@ -357,6 +375,7 @@ struct job job_open(struct arena *arena, const struct options *options)
         open_directory(&job, path);
     else
         open_text(&job, path);
+    warn_of_targets(&job);
     return job;
 }
 

@@ -3,20 +3,23 @@
 
 #include "ir/text.h"
 
-/* The number of a value in the order in which a map has met them, from 1. */
-static size_t number_of(struct map *map, const struct value *value)
-{
-    void **place = map_insert(map, (const char *)&value->id, sizeof value->id);
-    if (!*place)
-        *place = (void *)(uintptr_t)map->count;
-    return (size_t)(uintptr_t)*place;
-}
-
 struct signer {
     struct str text;
     struct map inside, outside;
+    ARRAY_OF(const struct value *) values; /* of both maps, in the order of their meeting */
     bool places; /* and pitches: as decided by plan */
 };
+
+/* The number of a value in the order in which a map has met them, from 1. */
+static size_t number_of(struct signer *s, struct map *map, const struct value *value)
+{
+    void **place = map_insert(map, (const char *)&value->id, sizeof value->id);
+    if (!*place) {
+        *place = (void *)(uintptr_t)map->count;
+        array_push(s->text.arena, &s->values, value);
+    }
+    return (size_t)(uintptr_t)*place;
+}
 
 static void sign_type(struct signer *s, const struct type *type)
 {
@@ -40,40 +43,51 @@ static void sign_node(struct signer *s, const struct node *node)
         const struct value *operand = node->operands[i];
         bool local = map_find(&s->inside, (const char *)&operand->id, sizeof operand->id) != NULL;
         str_printf(&s->text, " %c%zu:", local ? 'l' : 'o',
-                   number_of(local ? &s->inside : &s->outside, operand));
+                   number_of(s, local ? &s->inside : &s->outside, operand));
         sign_type(s, &operand->type);
+        if (s->places && !local)
+            str_printf(&s->text, "@%d", (int)operand->place.kind);
     }
     for (int r = 0; r < node->result_count; r++) {
         const struct value *value = &node->results[r];
-        str_printf(&s->text, " =%zu:", number_of(&s->inside, value));
+        str_printf(&s->text, " =%zu:", number_of(s, &s->inside, value));
         sign_type(s, &value->type);
         str_printf(&s->text, "@%d", sign_place(s, value));
     }
     str_printf(&s->text, "\n");
 }
 
-static struct str sign(struct arena *arena, const struct function *function,
-                       const struct kernel *kernel, bool decided)
+static struct signature sign(struct arena *arena, const struct function *function,
+                             const struct kernel *kernel, bool decided)
 {
-    struct signer s = {str_create(arena), map_create(arena), map_create(arena), decided};
+    struct signer s = {.text = str_create(arena),
+                       .inside = map_create(arena),
+                       .outside = map_create(arena),
+                       .places = decided};
     str_printf(&s.text, "%s", skeleton_name(kernel->skeleton));
     if (decided)
         print_attributes(&s.text, &kernel->attributes);
     for (size_t i = 0; i < function->nodes.count; i++)
         if (function->nodes.items[i]->kernel == kernel)
             sign_node(&s, function->nodes.items[i]);
-    return s.text;
+    return (struct signature){s.text, s.values.items, s.values.count};
+}
+
+struct signature kernel_signature_values(struct arena *arena, const struct function *function,
+                                         const struct kernel *kernel)
+{
+    return sign(arena, function, kernel, true);
 }
 
 struct str kernel_signature(struct arena *arena, const struct function *function,
                             const struct kernel *kernel)
 {
-    return sign(arena, function, kernel, true);
+    return sign(arena, function, kernel, true).text;
 }
 
 uint64_t kernel_key(struct arena *arena, const struct function *function,
                     const struct kernel *kernel)
 {
-    struct str text = sign(arena, function, kernel, false);
+    struct str text = sign(arena, function, kernel, false).text;
     return hash_bytes(0, text.text, text.length);
 }

@@ -57,8 +57,8 @@ static void attempt_sort(struct generator *g)
     scope_open(g);
     struct index index = at(g, variable_open(g, ALONG, "v1", 0, g->extents[ALONG] - 1));
     struct element e = value_at(g, node->operands[0], index);
-    writer_line(scope_writer(g), "keys[v1] = %ssort_key_%s(%s);",
-                node_int(node, descending) ? "~" : "", emit_suffix(dtype), e.text);
+    writer_line(scope_writer(g), "keys[v1] = sort_key_%s%s(%s);",
+                node_int(node, descending) ? "down_" : "", emit_suffix(dtype), e.text);
     scope_close(g, "for (rt_i64 v1 = 0; v1 < %lld; v1++)", count);
     writer_line(w, "sort_order(keys, order, other, %lld);", count);
     scope_open(g);

@@ -44,13 +44,20 @@ static const char *store_text(struct arena *arena, enum dtype dtype, const char 
 
 /* --- lanes --- */
 
-bool cuda_lanes_of(struct generator *g, const struct index *index, struct index *out_rest)
+/* Whether each lane decides by itself if the scope is entered. */
+static bool is_alone(const struct scope *scope, bool together)
+{
+    return scope->conditional && !(together && scope->guard);
+}
+
+static bool lanes_of(struct generator *g, const struct index *index, bool together,
+                     struct index *out_rest)
 {
     const struct cuda_lanes *lanes = &cuda_of(g)->lanes;
     if (lanes->atom < 0 || index->base % lanes->count != 0)
         return false;
     for (int i = lanes->depth; i <= g->depth; i++)
-        if (g->scopes[i].conditional)
+        if (is_alone(&g->scopes[i], together))
             return false;
     bool found = false;
     *out_rest = index_constant(index->base);
@@ -63,6 +70,43 @@ bool cuda_lanes_of(struct generator *g, const struct index *index, struct index 
             out_rest->terms[out_rest->count++] = index->terms[i];
     }
     return found && index_depth(&g->space, out_rest) < lanes->depth;
+}
+
+bool cuda_lanes_of(struct generator *g, const struct index *index, struct index *out_rest)
+{
+    return lanes_of(g, index, false, out_rest);
+}
+
+bool cuda_lanes_read(struct generator *g, const struct index *index, struct index *out_rest)
+{
+    return lanes_of(g, index, true, out_rest);
+}
+
+static bool neighbours(struct generator *g, const struct index *index, struct index *out_rest,
+                       int64_t *out_count)
+{
+    const struct cuda_lanes *lanes = &cuda_of(g)->lanes;
+    *out_count = lanes->count;
+    if (lanes->atom < 0 || cuda_lanes_read(g, index, out_rest))
+        return lanes->atom >= 0;
+    *out_rest = *index;
+    *out_count = 1;
+    return index_depth(&g->space, index) < lanes->depth;
+}
+
+/* What the lanes have decided together, joined by "&&"; NULL: nothing. The scope that it depends
+ * on, if that is a deeper one, replaces *depth. */
+static const char *guard_text(struct generator *g, int *depth)
+{
+    struct str text = str_create(g->arena);
+    for (int i = cuda_of(g)->lanes.depth; i <= g->depth; i++) {
+        const struct scope *scope = &g->scopes[i];
+        if (!scope->conditional)
+            continue;
+        str_printf(&text, "%s%s", text.length ? " && " : "", scope->guard);
+        *depth = scope->guard_depth > *depth ? scope->guard_depth : *depth;
+    }
+    return text.length ? text.text : NULL;
 }
 
 static const char *lane_name(struct generator *g)
@@ -83,10 +127,16 @@ struct element cuda_lanes_element(struct generator *g, const char *suffix, int d
                                   const char *text)
 {
     const struct cuda_lanes *lanes = &cuda_of(g)->lanes;
+    const char *guard = guard_text(g, &depth);
     depth = scope_of(g, lanes->depth - 1, depth);
     int number = ++g->temporaries;
-    writer_line(&g->scopes[depth].writer, "const struct %sx%lld t%d = %s;", suffix,
-                (long long)lanes->count, number, text);
+    struct writer *w = &g->scopes[depth].writer;
+    writer_line(w, "%sstruct %sx%lld t%d%s%s;", guard ? "" : "const ", suffix,
+                (long long)lanes->count, number, guard ? "" : " = ", guard ? "" : text);
+    if (guard) {
+        writer_line(w, "if (%s)", guard);
+        writer_line(w, "    t%d = %s;", number, text);
+    }
     return (struct element){arena_printf(g->arena, "t%d.at[%s]", number, lane_name(g)),
                             lanes->depth};
 }
@@ -161,7 +211,7 @@ static bool load_lanes(struct generator *g, const struct value *value, struct in
     struct index rest;
     int64_t count = cuda_of(g)->lanes.count;
     const char *suffix = vector_suffix(value->type.dtype, count);
-    if (!suffix || !cuda_lanes_of(g, &index, &rest))
+    if (!suffix || !cuda_lanes_read(g, &index, &rest))
         return false;
     const char *place = index_text(&g->space, &rest);
     const char *text = arena_printf(g->arena, "load_%sx%lld(%s)",
@@ -228,6 +278,7 @@ const struct dialect dialect_cuda = {
     .store = store_text,
     .load_element = load_element,
     .store_element = store_lanes,
+    .neighbours = neighbours,
 };
 
 const struct dialect dialect_cuda_wide = {
@@ -237,4 +288,5 @@ const struct dialect dialect_cuda_wide = {
     .store = store_text,
     .load_element = load_element,
     .store_element = store_lanes,
+    .neighbours = neighbours,
 };

@@ -51,9 +51,12 @@ const char *cuda_memory_name(enum dtype dtype);
 /* Whether `index` is a multiple of the open lanes plus the lane; `out_rest` is without it, and
  * stands outside of the loop over lanes. */
 bool cuda_lanes_of(struct generator *g, const struct index *index, struct index *out_rest);
+/* Likewise for what cuda_lanes_element is given: also where lanes decide together. */
+bool cuda_lanes_read(struct generator *g, const struct index *index, struct index *out_rest);
 
 /* A vector of lanes that stands before the loop: declares "const struct f32x8 t5 = TEXT;" and
- * gives its element at the lane. `suffix` is f32 or i32. */
+ * gives its element at the lane. `suffix` is f32 or i32. Where the lanes have decided for it
+ * together, TEXT is computed under the same condition. */
 struct element cuda_lanes_element(struct generator *g, const char *suffix, int depth,
                                   const char *text);
 

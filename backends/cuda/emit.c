@@ -4,6 +4,7 @@
 #include "backends/cuda/kernel.h"
 #include "backends/cuda/library.h"
 #include "ir/names.h"
+#include "ir/signature.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct emission {
     const struct cuda_emit_options *options;
     struct map texts; /* launch and body to the kernel's number */
     struct map names; /* kernel names that are taken */
+    struct map known; /* signature to struct known_kernel */
     ARRAY_OF(struct cuda_kernel) kernels;
 };
 
@@ -63,21 +65,76 @@ static int define(struct emission *e, const struct kernel *kernel,
     return *number;
 }
 
+/* --- kernels that were met before --- */
+
+/* What has been printed for a signature. */
+struct known_kernel {
+    int number;
+    size_t operand_count;
+    const size_t *operands; /* places in the signature's values; NULL if one is not there */
+};
+
+static const size_t *find_operands(struct arena *arena, const struct signature *signature,
+                                   const struct cuda_kernel_text *text)
+{
+    size_t *places = arena_array(arena, size_t, text->operand_count + 1);
+    for (size_t i = 0; i < text->operand_count; i++) {
+        size_t at = 0;
+        while (at < signature->count && signature->values[at] != text->operands[i])
+            at++;
+        if (at == signature->count)
+            return NULL;
+        places[i] = at;
+    }
+    return places;
+}
+
+static struct cuda_step step_of(const struct emission *e, int kernel,
+                                const struct value **operands, size_t count)
+{
+    return (struct cuda_step){
+        .step = {.function = e->kernels.items[kernel].name,
+                 .operands = operands,
+                 .operand_count = count},
+        .kernel = kernel,
+    };
+}
+
+static struct cuda_step reuse(struct emission *e, const struct known_kernel *known,
+                              const struct signature *signature)
+{
+    size_t count = known->operand_count;
+    const struct value **operands = arena_array(e->arena, const struct value *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        operands[i] = signature->values[known->operands[i]];
+    return step_of(e, known->number, operands, count);
+}
+
+/* Layers repeat: a kernel is printed once for all that share its signature. */
+static struct cuda_step emit_kernel(struct emission *e, const struct function *function,
+                                    const struct kernel *kernel)
+{
+    struct signature signature = kernel_signature_values(e->arena, function, kernel);
+    void **place = map_insert(&e->known, signature.text.text, signature.text.length);
+    const struct known_kernel *same = *place;
+    if (same && same->operands)
+        return reuse(e, same, &signature);
+    struct cuda_kernel_text text =
+        cuda_kernel_print(e->arena, e->module, e->options->target, function, kernel);
+    struct known_kernel *known = arena_new(e->arena, struct known_kernel);
+    known->number = define(e, kernel, &text);
+    known->operand_count = text.operand_count;
+    known->operands = find_operands(e->arena, &signature, &text);
+    *place = known;
+    return step_of(e, known->number, text.operands, text.operand_count);
+}
+
 static struct cuda_step *emit_function(struct emission *e, const struct function *function)
 {
     size_t count = function->kernels.count;
     struct cuda_step *steps = arena_array(e->arena, struct cuda_step, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        const struct kernel *kernel = function->kernels.items[i];
-        struct cuda_kernel_text text =
-            cuda_kernel_print(e->arena, e->module, e->options->target, function, kernel);
-        steps[i].kernel = define(e, kernel, &text);
-        steps[i].step = (struct program_step){
-            .function = e->kernels.items[steps[i].kernel].name,
-            .operands = text.operands,
-            .operand_count = text.operand_count,
-        };
-    }
+    for (size_t i = 0; i < count; i++)
+        steps[i] = emit_kernel(e, function, function->kernels.items[i]);
     return steps;
 }
 
@@ -127,7 +184,8 @@ struct cuda_emit_result backend_cuda_emit(struct module *planned,
                          .module = planned,
                          .options = options,
                          .texts = map_create(planned->arena),
-                         .names = map_create(planned->arena)};
+                         .names = map_create(planned->arena),
+                         .known = map_create(planned->arena)};
     struct str prelude = str_create(e.arena), emulated = str_create(e.arena);
     str_printf(&prelude,
                "/* Made by sinter for %s. */\n"

@@ -35,7 +35,7 @@ static struct element load_result(struct generator *g, int partner, struct index
     struct index rest, index = index_scale(linear_index(g, ROW), few->pitch);
     index = index_offset(index, partner * few->operands->m * few->pitch);
     index = index_add(&g->space, index, local);
-    bool lanes = cuda_of(g)->lanes.count == 4 && cuda_lanes_of(g, &index, &rest);
+    bool lanes = cuda_of(g)->lanes.count == 4 && cuda_lanes_read(g, &index, &rest);
     struct index bytes = index_scale(lanes ? rest : index, 4);
     const char *place =
         arena_printf(g->arena, "results + (shared_t)(%s)", index_text(&g->space, &bytes));

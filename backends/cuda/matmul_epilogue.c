@@ -154,7 +154,7 @@ static bool provide(struct generator *g, const struct value *value, struct index
     local = index_offset(local, which * p->tile.cols);
     int64_t width = joined_of(p).width;
     bool narrow = width > 0 && width < GPU_WARP; /* the lanes would meet half of the banks */
-    if (!narrow && cuda_lanes_of(g, &local, &rest)) {
+    if (!narrow && cuda_lanes_read(g, &local, &rest)) {
         struct index at = index_scale(rest, 4);
         const char *text = arena_printf(g->arena, "shared_load_f32x%lld(row_at + %s)",
                                         (long long)p->vector, index_text(&g->space, &at));

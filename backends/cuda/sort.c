@@ -22,8 +22,8 @@ static void emit_keys(struct generator *g, const struct gpu_lines *lines, long l
     scope_open_conditional(g, g->depth);
     struct index along = variable_open(g, LINE_ALONG, "v1", 0, lines->count - 1);
     struct element e = value_at(g, node->operands[0], lines_index(g, lines, along));
-    writer_line(scope_writer(g), "pair.key = %ssort_key_%s(%s);",
-                node_int(node, descending) ? "~" : "",
+    writer_line(scope_writer(g), "pair.key = sort_key_%s%s(%s);",
+                node_int(node, descending) ? "down_" : "",
                 emit_suffix(node->operands[0]->type.dtype), e.text);
     scope_close(g, "if (v1 < %lld)", count);
     writer_line(scope_writer(g), "sort_put(shared_window(), %lld, i, pair);", keys);

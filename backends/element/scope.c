@@ -25,6 +25,13 @@ void scope_open_conditional(struct generator *g, int depth)
     g->scopes[g->depth].writer.level = g->scopes[depth].writer.level + 1;
 }
 
+void scope_open_guarded(struct generator *g, int depth, const char *guard, int guard_depth)
+{
+    scope_open_conditional(g, depth);
+    g->scopes[g->depth].guard = guard;
+    g->scopes[g->depth].guard_depth = guard_depth;
+}
+
 /* Drops from the memos what was computed in the scope that closes. */
 static void forget(struct generator *g, const struct scope *scope)
 {
@@ -154,6 +161,14 @@ static int name_index(void *context, const char *text, int depth, int64_t low, i
     struct named_index entry = {text, atom};
     array_push(g->arena, &g->named, entry);
     return atom;
+}
+
+struct index index_named_at(struct generator *g, const char *text, int depth, int64_t low,
+                            int64_t high)
+{
+    const char *name = arena_printf(g->arena, "i%d", ++g->indices);
+    writer_line(&g->scopes[depth].writer, "const %s %s = %s;", g->dialect->index_type, name, text);
+    return index_of_atom(index_new_atom(&g->space, (struct atom){name, low, high, depth, -1}));
 }
 
 void generator_restart(struct generator *g)

@@ -40,6 +40,10 @@ struct scope {
     struct writer writer;
     size_t remembered, named; /* entries of the memos before it was opened */
     bool conditional;  /* nothing inside may move out */
+    /* Of a condition that neighbours of a thread share: what it is outside of their loop, and
+     * the innermost scope that it depends on. NULL: it has to be asked for each. */
+    const char *guard;
+    int guard_depth;
 };
 
 /* A tensor that the kernel reads or writes, in the order of its argument. */
@@ -75,6 +79,10 @@ struct dialect {
                          struct element *out_element);
     bool (*store_element)(struct generator *g, const struct value *value, struct index index,
                           struct element element);
+    /* Not NULL: whether an index is `out_rest`, a multiple of *out_count that stands outside of
+     * the loop over so many neighbours, plus their variable; or, with 1, has nothing of it. */
+    bool (*neighbours)(struct generator *g, const struct index *index, struct index *out_rest,
+                       int64_t *out_count);
 };
 
 struct generator {
@@ -109,6 +117,8 @@ struct generator {
 void scope_open(struct generator *g);
 /* Opens a scope of which nothing moves out, to be closed into the scope `depth`. */
 void scope_open_conditional(struct generator *g, int depth);
+/* As scope_open_conditional, where the condition is the same for all neighbours: see guard. */
+void scope_open_guarded(struct generator *g, int depth, const char *guard, int guard_depth);
 /* Closes the innermost scope and appends it, with this head ("for (...)"; braces are added), to
  * the scope `depth` (usually the one that is then innermost). */
 void scope_close_into(struct generator *g, int depth, const char *format, ...)
@@ -117,6 +127,9 @@ void scope_close_into(struct generator *g, int depth, const char *format, ...)
 /* As scope_close, as a block without a head. */
 void scope_close_bare(struct generator *g);
 struct writer *scope_writer(struct generator *g); /* of the innermost scope */
+/* Names an integer without effects in the scope `depth`, whatever conditions stand between. */
+struct index index_named_at(struct generator *g, const char *text, int depth, int64_t low,
+                            int64_t high);
 
 /* --- loop variables --- */
 

@@ -84,7 +84,7 @@ static void build_project(struct job *job, const char *folder)
             folder);
 }
 
-/* Options that the targets make no use of. */
+/* What is asked of a CPU that there is none among the targets. */
 static void check_options(const struct job *job)
 {
     size_t gpus = 0;
@@ -92,8 +92,6 @@ static void check_options(const struct job *job)
         gpus += job->targets[i]->gpu != NULL;
     if (job->options->emit && gpus == job->target_count && !job->options->emit_only)
         fatal(EMIT_NO_CPU, job->options->emit);
-    if (job->options->cuda && gpus == 0)
-        warn(OPTION_IDLE, "cuda", "no --target is a GPU");
 }
 
 int command_build(const struct options *options)

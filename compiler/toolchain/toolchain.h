@@ -94,8 +94,9 @@ const struct embedded_file *toolchain_file(const char *name);
  * table emulated_kernels of a unit for the emulation. */
 void toolchain_link_kernels(const struct object *objects, size_t count, const char *path);
 
-/* The same, mapped by dlopen, whose handle comes back. Its file is gone by then: it stood in TMPDIR,
- * /tmp or the current directory, the first where one can be made and mapped. Fatal without (7). */
+/* The same, mapped by dlopen, whose handle comes back. Its file is gone by then: it stood in
+ * TMPDIR, /tmp or the current directory, the first where one can be made and mapped. Fatal without
+ * (exit code 7). */
 void *toolchain_load_kernels(const struct object *objects, size_t count);
 
 /* "19.1.7": of the Clang, LLVM and LLD inside. */

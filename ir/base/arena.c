@@ -91,15 +91,20 @@ char *arena_copy(struct arena *arena, const char *bytes, size_t length)
     return copy;
 }
 
+/* Most texts are short: printed once, and a second time only where they do not fit. */
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
+    char line[256];
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    size_t length = (size_t)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    char *text = arena_alloc(arena, (size_t)length + 1, 1);
-    vsnprintf(text, (size_t)length + 1, format, again);
+    char *text = arena_alloc(arena, length + 1, 1);
+    if (length < sizeof line)
+        memcpy(text, line, length);
+    else
+        vsnprintf(text, length + 1, format, again);
     va_end(again);
     return text;
 }

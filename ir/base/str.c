@@ -31,11 +31,14 @@ void str_printf(struct str *str, const char *format, ...)
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    size_t room = str->capacity - str->length;
+    char *end = room ? str->text + str->length : NULL;
+    size_t length = (size_t)vsnprintf(end, room, format, arguments);
     va_end(arguments);
-    vsnprintf(reserve(str, (size_t)length), (size_t)length + 1, format, again);
+    if (length >= room)
+        vsnprintf(reserve(str, length), length + 1, format, again);
     va_end(again);
-    str->length += (size_t)length;
+    str->length += length;
 }
 
 void str_bytes(struct str *str, const char *bytes, size_t length)

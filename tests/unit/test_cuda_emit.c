@@ -148,9 +148,30 @@ static const char ragged[] =
     "  %u = add %j, %v : i32[3,7,5]\n"
     "  return %q as q\n  return %z as z\n  return %u as u\n  return %o as o\nend\n";
 
+/* Choices that the neighbours of a thread make together: in one another, and of what is
+ * computed. */
+static const char chosen[] =
+    "ir 1\nmodule m stage=clean\nfunc f\n"
+    "  param %x : f32[6,16]\n  param %y : bf16[6,8]\n  param %z : f32[5,24]\n"
+    "  param %ids : i32[6]\n  param %table : f16[11,16]\n  param %k : i32[6,8]\n"
+    "  %yf = cast %y {dtype=f32} : f32[6,8]\n"
+    "  %zp = pad %z {low=[1,8] high=[0,0] value=2} : f32[6,32]\n"
+    "  %g = gather %table, %ids : f16[6,16]\n"
+    "  %gf = cast %g {dtype=f32} : f32[6,16]\n"
+    "  %gs = slice %gf {axis=1 at=8 len=8} : f32[6,8]\n"
+    "  %c = concat %x, %yf, %zp, %gs {axis=1} : f32[6,64]\n"
+    "  %e = tanh %c : f32[6,64]\n"
+    "  %f = cast %e {dtype=bf16} : bf16[6,64]\n"
+    "  %kp = pad %k {low=[0,8] high=[0,48]} : i32[6,64]\n"
+    "  %i = iota {dims=[6,64] axis=1} : i32[6,64]\n"
+    "  %j = mul %i, %kp : i32[6,64]\n"
+    "  return %f as f\n  return %j as j\nend\n";
+
 static void loops(void **state)
 {
     (void)state;
+    CHECK(chosen, "loop", {.threads = 32, .vector = 4, .tiles = 2},
+          {.threads = 64, .vector = 8, .tiles = 1}, {.threads = 32, .vector = 2, .tiles = 3});
     CHECK(views, "loop", {.threads = 32, .vector = 1, .tiles = 3},
           {.threads = 64, .vector = 2, .tiles = 1}, {.threads = 96, .vector = 4, .tiles = 2},
           {.threads = 128, .vector = 8, .tiles = 7});

@@ -298,8 +298,9 @@ static void waits_are_described(void **state)
     open_bug(&bug, "crossed_barriers.cu");
     run(emulation, &bug, false, &(struct emulation_options){0}, &memory, &report);
     assert_int_equal(report.error, EMULATION_deadlock);
-    assert_non_null(strstr(report.text, "threads 0-31, 128-159, 256-287, 384-415, 512-543, 640-671, "
-                                        "768-799, 896-927 wait at line 8 (named_barrier); "));
+    assert_non_null(strstr(report.text,
+                           "threads 0-31, 128-159, 256-287, 384-415, 512-543, 640-671, 768-799, "
+                           "896-927 wait at line 8 (named_barrier); "));
     assert_non_null(strstr(report.text, "928-1023 wait at line 10 (named_barrier)"));
     close_bug(&bug);
     open_bug(&bug, "divergent_shuffle.cu");
