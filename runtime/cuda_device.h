@@ -1,7 +1,7 @@
 /*
  * The insides of the CUDA device, shared by device_cuda.c (life, table), cuda_bind.c (memory,
- * weights), cuda_launch.c (modules, graphs), cuda_blas.c (products by a library), cuda_time.c and cuda_rotate.c (times of kernels) and
- * cuda_transfer.c (copies, events).
+ * weights), cuda_launch.c (modules, graphs), cuda_blas.c (products by a library), cuda_time.c and
+ * cuda_rotate.c (times of kernels) and cuda_transfer.c (copies, events).
  *
  * All work goes into one stream. Bytes pass through pinned memory: small ones through a ring of
  * slots, so that a write never waits for the work before it; large ones through two halves.
