@@ -310,6 +310,24 @@ static void open_text(struct job *job, const char *path)
     job->random_weights = true;
 }
 
+/* The table of --tuning: of one GPU, as bench/tune writes it. */
+static struct tile_tuning read_tuning(const struct job *job)
+{
+    const char *path = job->options->tuning;
+    struct tile_tuning tuning = {0};
+    int gpus = 0;
+    for (size_t i = 0; i < job->target_count; i++)
+        gpus += job->targets[i]->gpu != NULL;
+    if (!path)
+        return tuning;
+    if (gpus != 1)
+        fatal(TUNING_TARGET, path);
+    tuning.text = file_read(job->arena, path, LARGEST_TEXT, &tuning.length);
+    if (!memmem(tuning.text, tuning.length, " us=", 4))
+        fatal(TUNING_EMPTY, path);
+    return tuning;
+}
+
 static bool is_directory(const char *path)
 {
     struct stat facts;
@@ -371,6 +389,7 @@ struct job job_open(struct arena *arena, const struct options *options)
     job.pipeline.verify = options->verify;
     job.pipeline.time = options->time;
     choose_targets(&job);
+    job.pipeline.tuning = read_tuning(&job);
     if (is_directory(path))
         open_directory(&job, path);
     else
