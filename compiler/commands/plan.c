@@ -104,6 +104,7 @@ int command_plan(const struct options *options)
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
     job_run(&job);
+    job_check_kernels(&job);
     memory_warn(job.module, job.pipeline.target);
     struct memory memory = memory_count(job.module);
     if (options->json)
