@@ -104,7 +104,7 @@ static struct attempts *attempts_of(struct job *job, const struct device_program
         return *place;
     struct attempts *attempts = arena_new(job->arena, struct attempts);
     *attempts = found;
-    const struct tile_rules rules = {job->pipeline.target->gpu, job->pipeline.blas};
+    const struct tile_rules rules = pipeline_tile_rules(&job->pipeline);
     attempts->tried = tile_chosen(job->module, &rules, found.function, found.kernel);
     attempts->ended = attempts->tried < 0;
     attempts->best = attempts->tried;
@@ -115,7 +115,7 @@ static struct attempts *attempts_of(struct job *job, const struct device_program
 
 static bool choose(struct job *job, struct attempts *a, int candidate)
 {
-    const struct tile_rules rules = {job->pipeline.target->gpu, job->pipeline.blas};
+    const struct tile_rules rules = pipeline_tile_rules(&job->pipeline);
     a->tried = candidate;
     return tile_choose(job->module, &rules, a->function, a->kernel, candidate);
 }

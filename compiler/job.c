@@ -310,6 +310,24 @@ static void open_text(struct job *job, const char *path)
     job->random_weights = true;
 }
 
+/* The table of --tuning: of one GPU, as bench/tune writes it. */
+static struct tile_tuning read_tuning(const struct job *job)
+{
+    const char *path = job->options->tuning;
+    struct tile_tuning tuning = {0};
+    int gpus = 0;
+    for (size_t i = 0; i < job->target_count; i++)
+        gpus += job->targets[i]->gpu != NULL;
+    if (!path)
+        return tuning;
+    if (gpus != 1)
+        fatal(TUNING_TARGET, path);
+    tuning.text = file_read(job->arena, path, LARGEST_TEXT, &tuning.length);
+    if (!memmem(tuning.text, tuning.length, " us=", 4))
+        fatal(TUNING_EMPTY, path);
+    return tuning;
+}
+
 static bool is_directory(const char *path)
 {
     struct stat facts;
@@ -348,6 +366,7 @@ static void warn_of_targets(const struct job *job)
     const char *idle = options->cuda             ? "cuda"
                        : options->code           ? "code"
                        : options->blas           ? "blas"
+                       : options->device         ? "device"
                        : options->candidate != 1 ? "candidate"
                                                  : NULL;
     if (gpus == 0 && idle)
@@ -371,6 +390,7 @@ struct job job_open(struct arena *arena, const struct options *options)
     job.pipeline.verify = options->verify;
     job.pipeline.time = options->time;
     choose_targets(&job);
+    job.pipeline.tuning = read_tuning(&job);
     if (is_directory(path))
         open_directory(&job, path);
     else
@@ -399,13 +419,29 @@ static void start(struct job *job)
         pipeline_from(job->module, job->pipeline.task, job->options->from);
 }
 
+void job_check_kernels(const struct job *job)
+{
+    const struct module *module = job->module;
+    for (size_t f = 0; job->pipeline.target->gpu && f < module->functions.count; f++)
+        for (size_t k = 0; k < module->functions.items[f]->kernels.count; k++) {
+            const struct kernel *kernel = module->functions.items[f]->kernels.items[k];
+            if (!skeleton_on_gpu(kernel->skeleton))
+                fatal(CUDA_NO_SKELETON, kernel->name, skeleton_name(kernel->skeleton));
+        }
+}
+
+static void run_passes(struct job *job, const char *after)
+{
+    pipeline_run(job->module, &job->pipeline, after);
+    job->module->target = job->pipeline.target->name;
+}
+
 void job_run(struct job *job)
 {
     if (job->target_count > 1)
         fatal(TARGET_ONE, job->options->target);
     start(job);
-    pipeline_run(job->module, &job->pipeline, job->options->after);
-    job->module->target = job->pipeline.target->name;
+    run_passes(job, job->options->after);
 }
 
 /* The last pass whose result does not depend on the target. */
@@ -433,8 +469,8 @@ struct job *job_run_all(struct job *job)
         jobs[i].pipeline.target = job->targets[i];
         if (i > 0)
             jobs[i].module = ir_parse(job->arena, diag_add_source(job->name, text, length));
-        pipeline_run(jobs[i].module, &jobs[i].pipeline, NULL);
-        jobs[i].module->target = job->targets[i]->name;
+        run_passes(&jobs[i], NULL);
+        job_check_kernels(&jobs[i]);
     }
     return jobs;
 }

@@ -37,7 +37,10 @@ void job_check_output(const struct job *job, const char *path);
 void job_run(struct job *job);
 
 /* Runs all passes for every target, those before `fuse` once: job->target_count jobs in the arena,
- * each with a module of its own; the first has that of `job`. */
+ * each with a module of its own; the first has that of `job`. Their kernels are checked. */
 struct job *job_run_all(struct job *job);
+
+/* Fatal where the target is a GPU, and the CUDA backend has no form of a kernel. */
+void job_check_kernels(const struct job *job);
 
 #endif

@@ -59,9 +59,14 @@ static void run_schedule(struct module *module, const struct pipeline_options *o
     pass_schedule(module);
 }
 
+struct tile_rules pipeline_tile_rules(const struct pipeline_options *options)
+{
+    return (struct tile_rules){options->target->gpu, options->blas, options->tuning};
+}
+
 static void run_tile(struct module *module, const struct pipeline_options *options)
 {
-    const struct tile_rules rules = {options->target->gpu, options->blas};
+    const struct tile_rules rules = pipeline_tile_rules(options);
     if (rules.gpu)
         tile_gpu(module, &rules, options->candidate);
     else

@@ -18,9 +18,13 @@ struct pipeline_options {
     const struct target *target;
     int candidate; /* number of the tiles of GPU kernels, best first; 0: the best */
     enum tile_blas blas; /* of GPU kernels */
+    struct tile_tuning tuning; /* of GPU kernels: a table in place of the target's own */
     bool verify; /* after every pass */
     bool time;   /* print what each pass took, to standard error */
 };
+
+/* What GPU kernels get their tiles by. */
+struct tile_rules pipeline_tile_rules(const struct pipeline_options *options);
 
 /* The name of pass `index` in order; NULL after the last. */
 const char *pipeline_pass_name(int index);

@@ -73,8 +73,8 @@ bool gpu_gemv_facts(const struct function *function, const struct kernel *kernel
  * Where %a is memory of the type that is used, its rows come by stages like the weights; else
  * (`computed`) the rows of a block's part of K are staged at once. With 16 bits and TF32 the
  * product is one of tensor cores: warps share the rows of the tile, 16 * mt each, and all have
- * nt times 8 tokens (rows of %a). Otherwise it is exact f32: thread t has the rows t % row_threads + i *
- * row_threads, i < 4, and the tokens t / row_threads + j * token_threads.
+ * nt times 8 tokens (rows of %a). Otherwise it is exact f32: thread t has the rows
+ * t % row_threads + i * row_threads, i < 4, and the tokens t / row_threads + j * token_threads.
  */
 struct skinny_shape {
     struct few_operands operands;

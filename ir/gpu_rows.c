@@ -70,6 +70,16 @@ int64_t rows_blocks(const struct rows_domain *domain, const struct kernel *kerne
     return domain->kept / domain->run * ceil_divide(domain->run, cols);
 }
 
+/* Groups of rows or columns, each with a counter: threads whose operands allow no vectors have a
+ * column each, and a block has fewer. */
+static int64_t most_groups(const struct rows_domain *domain, const struct kernel *kernel)
+{
+    if (!domain->columns)
+        return rows_blocks(domain, kernel);
+    int64_t share = attribute(kernel, ATTRIBUTE_cols, 1) / attribute(kernel, ATTRIBUTE_vector, 1);
+    return domain->kept / domain->run * ceil_divide(domain->run, share > 1 ? share : 1);
+}
+
 bool gpu_lines(const struct function *function, const struct kernel *kernel,
                struct gpu_lines *out)
 {
@@ -170,7 +180,7 @@ void gpu_rows_workspace(const struct function *function, const struct kernel *ke
     if (kernel->skeleton == SKELETON_rows && split > 1 &&
         rows_domain(function, kernel, &domain)) {
         *out_bytes = domain.kept * split * domain.parts * 4;
-        *out_counters = rows_blocks(&domain, kernel);
+        *out_counters = most_groups(&domain, kernel);
     }
     if (kernel->skeleton == SKELETON_sort && gpu_lines(function, kernel, &lines) &&
         lines.pieces > 1) {

@@ -236,6 +236,7 @@ bool op_parse(const char *text, size_t length, enum op *out_op);
 const char *skeleton_name(enum skeleton skeleton);
 bool skeleton_parse(const char *text, size_t length, enum skeleton *out_skeleton);
 enum op skeleton_anchor(enum skeleton skeleton); /* OP_COUNT for none */
+bool skeleton_on_gpu(enum skeleton skeleton);    /* whether the CUDA backend prints it */
 
 enum attribute_kind { KIND_INT, KIND_REAL, KIND_FLAG, KIND_TEXT, KIND_LIST, KIND_TYPE };
 struct attribute_info {

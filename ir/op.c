@@ -100,10 +100,14 @@ static const struct op_info infos[] = {
 static const struct {
     const char *name;
     enum op anchor;
+    bool gpu;
 } skeletons[] = {
 #define OP_none OP_COUNT
-    {"none", OP_none},
-#define SKELETON(name, anchor, ...) {#name, OP_##anchor},
+#define GPU_C false
+#define GPU_CUDA true
+#define GPU_BOTH true
+    {"none", OP_none, false},
+#define SKELETON(name, anchor, where, ...) {#name, OP_##anchor, GPU_##where},
 #include "ir/skeletons.def"
 };
 
@@ -147,4 +151,9 @@ bool skeleton_parse(const char *text, size_t length, enum skeleton *out_skeleton
 enum op skeleton_anchor(enum skeleton skeleton)
 {
     return skeletons[skeleton].anchor;
+}
+
+bool skeleton_on_gpu(enum skeleton skeleton)
+{
+    return skeletons[skeleton].gpu;
 }

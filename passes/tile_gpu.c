@@ -135,7 +135,8 @@ void tile_candidates(const struct tile_subject *s, struct tile_list *out)
     keep_fitting(s, out, GPU_THREAD_REGISTERS);
     if (out->count == 0)
         keep_fitting(s, out, INT_MAX);
-    tile_tune(tile_tuning_of(s->gpu), kernel_key(s->arena, s->function, s->kernel), out);
+    struct tile_tuning tuning = s->tuning.text ? s->tuning : tile_tuning_of(s->gpu);
+    tile_tune(tuning, kernel_key(s->arena, s->function, s->kernel), out);
     qsort(out->items, (size_t)out->count, sizeof *out->items, best_first);
 }
 
@@ -168,7 +169,12 @@ static struct function excerpt(struct arena *arena, const struct function *funct
 static struct tile_subject subject_of(struct module *module, const struct tile_rules *rules,
                                       const struct function *part, struct kernel *kernel)
 {
-    return (struct tile_subject){module->arena, rules->gpu, rules->blas, part, kernel};
+    return (struct tile_subject){.arena = module->arena,
+                                 .gpu = rules->gpu,
+                                 .blas = rules->blas,
+                                 .function = part,
+                                 .kernel = kernel,
+                                 .tuning = rules->tuning};
 }
 
 static struct tile_list *rank(struct module *module, const struct tile_rules *rules,

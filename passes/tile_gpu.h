@@ -30,10 +30,17 @@ struct tile_list {
 /* Whether libraries compute kernels: by prediction, never, or wherever they can. */
 enum tile_blas { TILE_BLAS_auto, TILE_BLAS_never, TILE_BLAS_always };
 
+/* The text of a table of measured times (tile_tuning.h); NULL stands for the GPU's own. */
+struct tile_tuning {
+    const char *text;
+    size_t length;
+};
+
 /* What a choice is made by. */
 struct tile_rules {
     const struct gpu *gpu;
     enum tile_blas blas;
+    struct tile_tuning tuning;
 };
 
 /* What candidates are made for. */
@@ -43,6 +50,7 @@ struct tile_subject {
     enum tile_blas blas;
     const struct function *function;
     struct kernel *kernel; /* its attributes are free to be changed */
+    struct tile_tuning tuning;
 };
 
 /* tile_gpu_candidates.c: what is worth trying, in no order; some may not fit. */

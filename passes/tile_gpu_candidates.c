@@ -226,7 +226,7 @@ static void list_reduced_columns(const struct tile_subject *s, struct tile_list 
                                  const struct rows_domain *domain)
 {
     for (int64_t vector = 4; vector > 0; vector /= 2)
-        for (int64_t cols = 128; cols >= 32; cols /= 2) {
+        for (int64_t cols = 128; cols >= 32 && domain->run % vector == 0; cols /= 2) {
             struct tile_candidate c = {.threads = 256, .cols = cols, .vector = vector, .split = 1};
             int64_t blocks = domain->kept / at_least(1, domain->run) *
                              ceil_divide(domain->run, cols);

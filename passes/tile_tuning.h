@@ -14,11 +14,7 @@
 #include "ir/gpu.h"
 #include "passes/tile_gpu.h"
 
-/* The table's text of a GPU. */
-struct tile_tuning {
-    const char *text;
-    size_t length;
-};
+/* The table that travels for a GPU. */
 struct tile_tuning tile_tuning_of(const struct gpu *gpu);
 
 /* Replaces predicted times of the candidates of kernel `key` by measured ones, and scales the

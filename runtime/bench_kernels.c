@@ -17,7 +17,8 @@
 enum { LEAST_LAUNCHES = 20 };
 
 struct kernel_time {
-    const char *function, *name, *symbol;
+    const char *target, *function, *name, *symbol;
+    rt_u32 step; /* the first one that runs it */
     rt_u32 uses; /* in the function */
     double predicted, flops, bytes; /* predicted: microseconds */
     struct rt_step_time time;
@@ -43,7 +44,9 @@ static void print_text(const struct kernel_time *k)
 static void print_json(struct rt_json_writer *json, const struct kernel_time *k)
 {
     rt_json_write_object(json, NULL);
+    rt_json_write_text(json, "target", k->target);
     rt_json_write_text(json, "function", k->function);
+    rt_json_write_unsigned(json, "step", k->step);
     rt_json_write_text(json, "kernel", k->symbol);
     rt_json_write_text(json, "name", k->name);
     rt_json_write_unsigned(json, "uses", k->uses);
@@ -86,7 +89,8 @@ static rt_status time_function(struct rt_session *session, rt_u32 number, rt_u32
         if (count == 0)
             continue;
         struct kernel_time k = {
-            .function = function->name, .name = step->name, .uses = count,
+            .target = program->gpu ? program->gpu->name : program->cpu,
+            .function = function->name, .name = step->name, .step = i, .uses = count,
             .symbol = program->gpu ? program->launches[step->launch].symbol : step->name,
             .predicted = 1e-3 * step->predicted_ns,
             .flops = (double)step->flops, .bytes = (double)step->bytes};

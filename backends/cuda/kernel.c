@@ -15,7 +15,7 @@ static void print_body(struct generator *g)
 #include "ir/skeletons.def"
     };
     if (!printers[g->kernel->skeleton])
-        fatal(CUDA_NO_SKELETON, g->kernel->name, skeleton_name(g->kernel->skeleton));
+        fatal(INTERNAL, "a kernel has no skeleton", g->kernel->name);
     printers[g->kernel->skeleton](g);
 }
 

@@ -15,6 +15,8 @@ void rows_open_groups(struct generator *g, struct rows *rows)
     struct cuda_generator *c = cuda_of(g);
     long long split = (long long)rows->split;
     const char *type = g->dialect->index_type;
+    if (split > 1 && rows->groups > kernel_int(g, counters))
+        fatal(INTERNAL, "rows that are split have too few counters", g->kernel->name);
     scope_open(g);
     if (split > 1)
         writer_line(&g->scopes[g->depth - 1].writer, "const int part = block_index() %% %lld;",

@@ -2,6 +2,7 @@
 #include "compiler/emit_only.h"
 #include "compiler/header.h"
 #include "compiler/job.h"
+#include "compiler/memory.h"
 #include "compiler/program.h"
 #include "compiler/progress.h"
 #include "ir/base/str.h"
@@ -65,6 +66,16 @@ static void say(const struct job *job, const char *path)
             weights_of(job));
 }
 
+static struct job *run_passes(struct job *job)
+{
+    progress_begin("optimising");
+    struct job *jobs = job_run_all(job);
+    progress_end();
+    for (size_t i = 0; i < job->target_count; i++)
+        memory_warn(jobs[i].module, jobs[i].pipeline.target);
+    return jobs;
+}
+
 /* The sources of a program instead of one. */
 static void build_project(struct job *job, const char *folder)
 {
@@ -79,7 +90,7 @@ static void build_project(struct job *job, const char *folder)
     if (given)
         fatal(EMIT_ONLY_WITH, given);
     emit_only_check(folder);
-    emit_only(job_run_all(job), job->target_count, folder);
+    emit_only(run_passes(job), job->target_count, folder);
     fprintf(stderr, "%s: build it with cmake -S %s -B BUILD && cmake --build BUILD\n", folder,
             folder);
 }
@@ -106,9 +117,7 @@ int command_build(const struct options *options)
         return EXIT_OK;
     }
     const char *path = output_path(&job);
-    progress_begin("optimising");
-    struct job *jobs = job_run_all(&job);
-    progress_end();
+    struct job *jobs = run_passes(&job);
     size_t count;
     struct object *objects = program_compile(jobs, job.target_count, path, &count);
     progress_begin("linking");

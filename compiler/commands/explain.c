@@ -2,6 +2,7 @@
 #include "compiler/commands/explain_code.h"
 #include "compiler/explain.h"
 #include "compiler/job.h"
+#include "compiler/program.h"
 #include "runtime/json_write.h"
 
 #include <stdio.h>
@@ -124,7 +125,18 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
     rt_json_write_end(json);
 }
 
+/* What compiled kernels turn out to be changes their tiles: so that comes first. */
+static const struct device_program *compile_code(struct job *job)
+{
+    if (!job->options->code || !job->pipeline.target->gpu)
+        return NULL;
+    struct device_program *program = arena_new(job->arena, struct device_program);
+    *program = device_compile(job, job->name, program_threads(job), false);
+    return program;
+}
+
 static void write_all(struct rt_json_writer *json, struct job *job,
+                      const struct device_program *code,
                       const struct explained_function *functions)
 {
     rt_json_write_object(json, NULL);
@@ -133,12 +145,13 @@ static void write_all(struct rt_json_writer *json, struct job *job,
     for (size_t f = 0; f < job->module->functions.count; f++)
         write_function(json, &functions[f]);
     rt_json_write_end(json);
-    if (job->options->code && job->pipeline.target->gpu)
-        explain_code(job, json);
+    if (code)
+        explain_code(code, json);
     rt_json_write_end(json);
 }
 
-static void print_all(struct job *job, const struct explained_function *functions)
+static void print_all(struct job *job, const struct device_program *code,
+                      const struct explained_function *functions)
 {
     bool gpu = job->pipeline.target->gpu != NULL;
     printf("predicted for %s%s, by the figures of `sinter targets`\n",
@@ -148,8 +161,8 @@ static void print_all(struct job *job, const struct explained_function *function
             print_gpu_function(&functions[f]);
         else
             print_function(&functions[f]);
-    if (job->options->code && gpu)
-        explain_code(job, NULL);
+    if (code)
+        explain_code(code, NULL);
 }
 
 /* An object for one target, an array of them for several. */
@@ -162,12 +175,13 @@ int command_explain(const struct options *options)
     if (options->json && job.target_count > 1)
         rt_json_write_array(&json, NULL);
     for (size_t i = 0; i < job.target_count; i++) {
+        const struct device_program *code = compile_code(&jobs[i]);
         const struct explained_function *functions =
             explain_module(jobs[i].module, jobs[i].pipeline.target);
         if (options->json)
-            write_all(&json, &jobs[i], functions);
+            write_all(&json, &jobs[i], code, functions);
         else
-            print_all(&jobs[i], functions);
+            print_all(&jobs[i], code, functions);
     }
     if (options->json && job.target_count > 1)
         rt_json_write_end(&json);

@@ -1,8 +1,6 @@
 /* `sinter explain --code`: what stands in the compiled code of each distinct kernel of a GPU. */
 #include "compiler/commands/explain_code.h"
 
-#include "compiler/device_program.h"
-#include "compiler/program.h"
 #include "ir/gpu.h"
 
 #include <stdio.h>
@@ -59,23 +57,21 @@ static void write_row(struct rt_json_writer *json, const struct cuda_kernel *ker
     rt_json_write_end(json);
 }
 
-void explain_code(struct job *job, struct rt_json_writer *json)
+void explain_code(const struct device_program *program, struct rt_json_writer *json)
 {
-    struct device_program program =
-        device_compile(job, job->name, program_threads(job), false);
     const struct cubin_facts *first = NULL;
     if (json)
         rt_json_write_array(json, "code");
     else
         print_head();
-    for (int i = 0; i < program.emitted.kernel_count; i++) {
-        if (!program.emitted.kernels[i].text)
+    for (int i = 0; i < program->emitted.kernel_count; i++) {
+        if (!program->emitted.kernels[i].text)
             continue;
-        first = first ? first : &program.code[i].facts;
+        first = first ? first : &program->code[i].facts;
         if (json)
-            write_row(json, &program.emitted.kernels[i], &program.code[i], program.lint[i]);
+            write_row(json, &program->emitted.kernels[i], &program->code[i], program->lint[i]);
         else
-            print_row(&program.emitted.kernels[i], &program.code[i], program.lint[i]);
+            print_row(&program->emitted.kernels[i], &program->code[i], program->lint[i]);
     }
     if (json)
         rt_json_write_end(json);

@@ -1,43 +1,11 @@
 /* `sinter plan`: the memory that a program will need, by class, before anything runs. */
 #include "compiler/job.h"
+#include "compiler/memory.h"
 #include "ir/gpu.h"
 #include "passes/lifetimes.h"
 #include "runtime/json_write.h"
 
 #include <stdio.h>
-
-/* Bytes by class. Weights stay in their files, or are copied to a GPU with the pitch of their
- * rows; the rest is one arena, where the scratch of the functions is overlaid. On GPUs there is
- * also what the blocks of one kernel hand to each other: as much as the largest kernel needs. */
-struct memory {
-    uint64_t weights, states, inputs, scratch, workspace, counters;
-};
-
-static void count_exchange(const struct function *function, struct memory *memory)
-{
-    for (size_t k = 0; k < function->kernels.count; k++) {
-        const struct attributes *a = &function->kernels.items[k]->attributes;
-        uint64_t bytes = (uint64_t)attributes_int(a, ATTRIBUTE_workspace);
-        uint64_t counters = 4 * (uint64_t)attributes_int(a, ATTRIBUTE_counters);
-        memory->workspace = bytes > memory->workspace ? bytes : memory->workspace;
-        memory->counters = counters > memory->counters ? counters : memory->counters;
-    }
-}
-
-static struct memory count(const struct module *module)
-{
-    struct memory memory = {.states = module->state_bytes};
-    for (size_t i = 0; i < module->weights.count; i++)
-        memory.weights += type_storage_bytes(&module->weights.items[i]->results[0].type);
-    for (size_t f = 0; f < module->functions.count; f++) {
-        for (size_t i = 0; i < module->functions.items[f]->params.count; i++)
-            memory.inputs += arena_round(
-                type_bytes(&module->functions.items[f]->params.items[i]->results[0].type));
-        count_exchange(module->functions.items[f], &memory);
-    }
-    memory.scratch = module->arena_bytes - memory.states - memory.inputs;
-    return memory;
-}
 
 /* What a function's values would take side by side, and the most that is alive at once. */
 static void function_memory(struct module *module, const struct function *function,
@@ -63,20 +31,15 @@ static void print_bytes(const char *what, uint64_t bytes, const char *remark)
     printf("%-10s %12.3f MB  %s\n", what, (double)bytes / 1e6, remark);
 }
 
-static uint64_t device_bytes(const struct module *module, const struct memory *memory)
+static void print_device(const struct memory *memory, const struct gpu *gpu)
 {
-    return memory->weights + module->arena_bytes + memory->workspace + memory->counters;
-}
-
-static void print_device(const struct module *module, const struct memory *memory,
-                         const struct gpu *gpu)
-{
-    uint64_t all = device_bytes(module, memory);
+    print_bytes("constants", memory->constants, "copied to the device");
     print_bytes("workspace", memory->workspace, "parts of results, of the largest kernel");
     print_bytes("counters", memory->counters, "of finished blocks, of the largest kernel");
-    print_bytes("device", all, "weights + arena + workspace + counters");
-    printf("%-10s %11.1f %%   of the memory of %s\n", "", 100 * (double)all / gpu->memory_bytes,
-           gpu->name);
+    print_bytes("device", memory->device,
+                "weights + arena + constants + workspace + counters");
+    printf("%-10s %11.1f %%   of the memory of %s\n", "",
+           100 * (double)memory->device / gpu->memory_bytes, gpu->name);
 }
 
 static void print_plan(struct module *module, const struct memory *memory, const struct gpu *gpu)
@@ -87,9 +50,9 @@ static void print_plan(struct module *module, const struct memory *memory, const
     print_bytes("states", memory->states, "kept between calls: caches, parameters, moments");
     print_bytes("inputs", memory->inputs, "of all functions");
     print_bytes("scratch", memory->scratch, "of the largest function; the others overlay it");
-    print_bytes("arena", module->arena_bytes, "states + inputs + scratch, allocated once");
+    print_bytes("arena", memory->arena, "states + inputs + scratch, allocated once");
     if (gpu)
-        print_device(module, memory, gpu);
+        print_device(memory, gpu);
     printf("\n%-16s %8s %14s %14s\n", "function", "kernels", "side by side", "alive at once");
     for (size_t f = 0; f < module->functions.count; f++) {
         const struct function *function = module->functions.items[f];
@@ -122,11 +85,12 @@ static void write_plan(struct module *module, const struct memory *memory, const
     rt_json_write_unsigned(&json, "states", memory->states);
     rt_json_write_unsigned(&json, "inputs", memory->inputs);
     rt_json_write_unsigned(&json, "scratch", memory->scratch);
-    rt_json_write_unsigned(&json, "arena", module->arena_bytes);
+    rt_json_write_unsigned(&json, "arena", memory->arena);
     if (gpu) {
         rt_json_write_unsigned(&json, "workspace", memory->workspace);
         rt_json_write_unsigned(&json, "counters", memory->counters);
-        rt_json_write_unsigned(&json, "device", device_bytes(module, memory));
+        rt_json_write_unsigned(&json, "constants", memory->constants);
+        rt_json_write_unsigned(&json, "device", memory->device);
     }
     rt_json_write_array(&json, "functions");
     for (size_t f = 0; f < module->functions.count; f++)
@@ -140,7 +104,9 @@ int command_plan(const struct options *options)
     struct arena *arena = arena_create();
     struct job job = job_open(arena, options);
     job_run(&job);
-    struct memory memory = count(job.module);
+    job_check_kernels(&job);
+    memory_warn(job.module, job.pipeline.target);
+    struct memory memory = memory_count(job.module);
     if (options->json)
         write_plan(job.module, &memory, job.pipeline.target->gpu);
     else

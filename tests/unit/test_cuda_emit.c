@@ -215,6 +215,13 @@ static const char columns[] =
     "  %q = mul %x, %vb : f32[3,35,40]\n"
     "  return %q as q\n  return %s as s\nend\n";
 
+/* Columns that no vectors divide, of an even and an odd number, and across an axis of one. */
+static const char odd_columns[] =
+    "ir 1\nmodule m stage=clean\nfunc f\n  param %x : f32[66,425]\n"
+    "  %v = variance %x {axes=[0]} : f32[1,425]\n  return %v as v\nend\n"
+    "func g\n  param %x : bf16[66,25,1,18]\n"
+    "  %l = logsumexp %x {axes=[0,2]} : bf16[1,25,1,18]\n  return %l as l\nend\n";
+
 /* Groups of channels: the reduced axes stand around a kept one. */
 static const char groups[] =
     "ir 1\nmodule m stage=clean\nfunc f\n  param %x : f32[2,9,4,6]\n  param %k : i32[40,3]\n"
@@ -259,6 +266,9 @@ static void columns_of_threads(void **state)
           {.threads = 64, .vector = 4, .cols = 32}, {.threads = 128, .vector = 8, .cols = 64},
           {.threads = 32, .vector = 4, .cols = 128},
           {.threads = 64, .vector = 4, .cols = 32, .split = 3});
+    CHECK(odd_columns, "rows", {.threads = 256, .vector = 4, .cols = 64, .split = 8},
+          {.threads = 64, .vector = 8, .cols = 64, .split = 3},
+          {.threads = 32, .vector = 2, .cols = 8, .split = 2});
 }
 
 /* --- lines and effects --- */

@@ -1,7 +1,21 @@
-"""Sizes of the decoders of the generate rows, and what one row of a peer reports."""
+"""What the peers share: sizes of the decoders, names of their weights, what a row reports.
 
+A row is a JSON file that bench/gpu/run writes:
+
+    {"config": {a config.json}, "weights": FILE, "seed": 1,
+     "batch": 1, "prompt": 6, "max_length": 50,
+     "twin": {"config", "weights", "first": [ID...], "logits": FILE, "columns": [...]}}
+
+`weights` lists the tensors of the checkpoint that sinter would read, and how it draws them at
+random: {name: {"ordinal", "init", "fill", "dims"}}. `twin` is the same model with fewer layers, a
+text, and the logits that a CPU computed for it and what follows: some columns of every position.
+"""
+
+import array
 import dataclasses
 import json
+import math
+import pathlib
 import statistics
 
 
@@ -23,9 +37,9 @@ class Sizes:
 
 
 def sizes_of(config):
-    """From the `model` part of a row of rows.json, which has the keys of a config.json."""
     gemma = config["model_type"] == "gemma"
     heads = config["num_attention_heads"]
+    nested = config.get("rope_parameters") or {}
     return Sizes(
         width=config["hidden_size"],
         depth=config["num_hidden_layers"],
@@ -39,11 +53,55 @@ def sizes_of(config):
         scaled_embedding=gemma,
         gain_offset=1.0 if gemma else 0.0,
         eps=config["rms_norm_eps"],
-        theta=config.get("rope_theta", 10000.0),
+        theta=config.get("rope_theta", nested.get("rope_theta", 10000.0)),
     )
 
 
-def summary(framework, version, milliseconds):
+PARTS = {  # of a layer: what is multiplied as one matrix, by names in the checkpoint
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+    "norm1": ("input_layernorm",),
+    "norm2": ("post_attention_layernorm",),
+}
+TABLE, LAST_NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
+
+
+def layer_tensors(weights, part, layer):
+    """The descriptions of a part's tensors; their rows follow each other."""
+    return [weights[f"model.layers.{layer}.{name}.weight"] for name in PARTS[part]]
+
+
+def draw_scale(tensor):
+    """Half the range of the uniform distribution with this standard deviation, as an f32."""
+    return f32(math.sqrt(3.0) * f32(tensor["init"]))
+
+
+def f32(number):
+    return array.array("f", [number])[0]
+
+
+def read_row(path):
+    """A row, its files relative to the folder of the file."""
+    folder, row = pathlib.Path(path).parent, json.loads(pathlib.Path(path).read_text())
+    for facts in (row, row.get("twin") or row):
+        facts["weights"] = json.loads((folder / facts["weights"]).read_text())
+    twin = row.get("twin")
+    if twin:
+        expected = array.array("f")
+        expected.frombytes((folder / twin["logits"]).read_bytes())
+        twin["expected"] = expected[: len(twin["first"]) * len(twin["columns"])]
+    return row
+
+
+def relative_error(got, expected):
+    """Root mean square of the difference over that of what was expected; flat sequences."""
+    squares = sum(value * value for value in expected)
+    return math.sqrt(sum((a - b) ** 2 for a, b in zip(got, expected, strict=True)) / squares)
+
+
+def summary(framework, version, milliseconds, **more):
     """One JSON line: the calls of a row, in milliseconds."""
     ordered = sorted(milliseconds)
     return json.dumps(
@@ -54,5 +112,6 @@ def summary(framework, version, milliseconds):
             "mean_ms": statistics.fmean(ordered),
             "median_ms": statistics.median(ordered),
             "worst_ms": ordered[-1],
+            **more,
         }
     )
