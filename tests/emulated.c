@@ -137,7 +137,8 @@ struct emulated_report emulated_text(const char *text, const struct emulated_req
     struct arena *arena = arena_create();
     struct module *module = ir_parse(arena, diag_add_source("test.ir", text, strlen(text)));
     struct pipeline_options pipeline = {
-        .target = target, .verify = true, .compute = DTYPE_f32, .task = TASK_predict};
+        .target = target, .blas = request->blas, .verify = true, .compute = DTYPE_f32,
+        .task = TASK_predict};
     run_passes(module, &pipeline, request);
     struct emulated_report report = emulated_module(module, target, request);
     arena_destroy(arena);
@@ -161,6 +162,7 @@ struct emulated_report emulated_model(const char *const *words, int count,
     options->threads = 1;
     struct job job = job_open(arena, options);
     job.pipeline.target = find_target(request);
+    job.pipeline.blas = request->blas;
     job.pipeline.verify = true;
     run_passes(job.module, &job.pipeline, request);
     struct emulated_report report = emulated_module(job.module, job.pipeline.target, request);

@@ -19,6 +19,7 @@
 #include "compiler/emulation/emulation.h"
 #include "ir/ir.h"
 #include "ir/target.h"
+#include "passes/tile_gpu.h"
 
 struct emulated_request {
     const char *target; /* NULL: "a100" */
@@ -27,6 +28,7 @@ struct emulated_request {
     bool conflicts;     /* conflicts of banks are allowed: else ldmatrix and 16-byte loads and
                            stores must have none */
     uint64_t seed;
+    enum tile_blas blas;
     /* Called with the module after pass tile and before pass plan; may be NULL. */
     void (*tiled)(struct module *module, void *context);
     void *context;
