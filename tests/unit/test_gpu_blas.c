@@ -276,6 +276,88 @@ static void products_equal_the_interpreter(void **unused)
     arena_destroy(arena);
 }
 
+/* --- random ones --- */
+
+static uint64_t drawn;
+
+static int draw(int bound)
+{
+    drawn = drawn * 6364136223846793005u + 1442695040888963407u;
+    return (int)(drawn >> 33) % bound;
+}
+
+/* %NAME: a factor [batch, rows, columns] of the product, from a parameter whose axes stand in
+ * another order and, with `cut`, are longer than what is used of them. */
+static void put_factor(struct str *params, struct str *body, const char *name, const char *dtype,
+                       const int *dims, bool cut)
+{
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {2, 0, 1},
+                                   {1, 2, 0}};
+    const int *order = orders[draw(5)];
+    int stored[3], back[3], axis = draw(3), more = cut ? 8 * (1 + draw(2)) : 0, at = draw(more + 1);
+    for (int i = 0; i < 3; i++) {
+        stored[i] = dims[order[i]] + (i == axis ? more : 0);
+        back[order[i]] = i;
+    }
+    str_printf(params, "  param %%%s0 : %s[%d,%d,%d]\n", name, dtype, stored[0], stored[1],
+               stored[2]);
+    stored[axis] -= more;
+    str_printf(body, "    %%%s1 = slice %%%s0 {axis=%d at=%d len=%d} : %s[%d,%d,%d] @ view\n", name,
+               name, axis, at, stored[axis], dtype, stored[0], stored[1], stored[2]);
+    str_printf(body, "    %%%s = transpose %%%s1 {perm=[%d,%d,%d]} : %s[%d,%d,%d] @ view\n", name,
+               name, back[0], back[1], back[2], dtype, dims[0], dims[1], dims[2]);
+}
+
+static void put_random(struct arena *arena, struct str *out, int number)
+{
+    struct str params = str_create(arena), body = str_create(arena);
+    const char *dtype = draw(2) ? "bf16" : "f32", *value = "p";
+    int batch = 1 + draw(3) * draw(2), m = 1 + draw(90), n = 1 + draw(40), k = 1 + draw(70);
+    bool transa = draw(2), transb = draw(2), bias = draw(2), residual = draw(2);
+    int left[] = {batch, transa ? k : m, transa ? m : k};
+    int right[] = {batch, transb ? n : k, transb ? k : n};
+    const char *type = arena_printf(arena, "f32[%d,%d,%d]", batch, m, n);
+    put_factor(&params, &body, "a", dtype, left, draw(2));
+    put_factor(&params, &body, "b", dtype, right, draw(2));
+    str_printf(&body, "    %%p = matmul %%a, %%b {%s%sdtype=f32} : %s%s\n", transa ? "transa " : "",
+               transb ? "transb " : "", type, bias || residual ? " @ reg" : "");
+    if (bias) {
+        str_printf(&params, "  param %%v : f32[1,1,%d]\n", n);
+        str_printf(&body, "    %%w = broadcast %%v {dims=[%d,%d,%d]} : %s @ view\n"
+                          "    %%q = add %%w, %%p : %s%s\n", batch, m, n, type, type,
+                   residual ? " @ reg" : "");
+        value = "q";
+    }
+    if (residual) {
+        str_printf(&params, "  param %%r : %s\n", type);
+        str_printf(&body, "    %%s = add %%%s, %%r : %s\n", value, type);
+        value = "s";
+    }
+    str_printf(out, "func f%d\n%s  kernel k matmul\n%s  return %%%s as y\nend\n", number,
+               params.text, body.text, value);
+}
+
+/* Those that are not plain run as kernels of ours, once and for comparison. */
+static void random_products_equal_the_interpreter(void **unused)
+{
+    enum { PRODUCTS = 48 };
+    struct arena *arena = arena_create();
+    struct str text = str_create(arena);
+    int products = 0;
+    (void)unused;
+    drawn = 7;
+    str_printf(&text, "ir 1\nmodule m stage=schedule target=a100\n");
+    for (int i = 0; i < PRODUCTS; i++)
+        put_random(arena, &text, i);
+    struct emulated_request request = {.blas = TILE_BLAS_always, .brief = true, .samples = 600,
+                                       .tiled = count_products, .context = &products};
+    struct emulated_report report = emulated_text(text.text, &request);
+    emulated_expect(&report);
+    printf("%d of %d random products by a library\n", products, PRODUCTS);
+    assert_true(products > PRODUCTS / 2 && products < PRODUCTS);
+    arena_destroy(arena);
+}
+
 /* --- what the emulation finds wrong --- */
 
 static float numbers[4][64];
@@ -339,6 +421,7 @@ int main(void)
         cmocka_unit_test(the_option_and_the_prediction_decide),
         cmocka_unit_test(large_products_reach_the_rate_of_the_library),
         cmocka_unit_test(products_equal_the_interpreter),
+        cmocka_unit_test(random_products_equal_the_interpreter),
         cmocka_unit_test(wrong_descriptions_are_found),
     };
     return cmocka_run_group_tests_name("gpu_blas", tests, NULL, NULL);

@@ -4,7 +4,6 @@
  * the seeds to run instead.
  */
 #include "passes/passes.h"
-#include "passes/tile_gpu.h"
 #include "tests/emulated.h"
 #include "tests/random_graph.h"
 
@@ -37,10 +36,7 @@ static struct module *plan(struct arena *arena, uint64_t seed, const struct targ
     pass_layout(module);
     pass_fuse(module, target);
     pass_schedule(module);
-    /* Of some graphs all products that a library can compute are its own. */
-    struct tile_rules rules = {.gpu = target->gpu,
-                               .blas = seed % 3 ? TILE_BLAS_auto : TILE_BLAS_always};
-    tile_gpu(module, &rules, 0);
+    pass_tile(module, target);
     pass_plan(module);
     ir_verify(module, "plan", false);
     return module;
