@@ -216,6 +216,19 @@ static void translated_kernels_are_told(void **unused)
     assert_non_null(strstr(text, "; there is no --target for it"));
 }
 
+static void earlier_devices_of_the_generation_do_not(void **unused)
+{
+    struct rt_program program = *toy_fake_program();
+    struct rt_target target = *program.gpu;
+    const struct rt_program *chosen;
+    (void)unused;
+    target.sm = 86;
+    program.gpu = &target;
+    assert_int_equal(choose(&program, &chosen), EXIT_DEVICE);
+    setenv("FAKE_CUDA_SM", "86", 1);
+    assert_int_equal(choose(&program, &chosen), 0);
+}
+
 /* Programs for several GPUs, the CPU's first. */
 static void the_program_that_suits_best_is_chosen(void **unused)
 {
@@ -375,6 +388,59 @@ static void padded_weights_are_sent_by_rows(void **unused)
     assert_int_equal(open_session(&session, toy_fake_program(), RT_DEVICE_CUDA), 0);
     assert_non_null(strstr(said(), "rows:3x20 "));
     rt_session_close(&session);
+}
+
+/* What the toy's kernel reads of a weight whose rows have `columns` numbers, `row` being the first
+ * of its three: of each five, and nothing of the padding behind them. */
+static void check_rows(rt_u32 rows, rt_u32 columns, const float *weight, rt_u64 row)
+{
+    enum { READ = 8 }; /* numbers between the rows that the kernel reads */
+    rt_u64 pitch = (4ull * columns + 63) / 64 * 64 + 64;
+    struct rt_weight large = {.name = "w", .file = "", .dtype = RT_F32, .rank = 2,
+                              .dims = {rows, columns}, .bytes = 4ull * rows * columns,
+                              .rows = rows, .row_bytes = 4ull * columns, .pitch = pitch};
+    struct rt_program program = *toy_fake_program();
+    struct rt_function functions[3];
+    struct rt_operand operands[5];
+    struct rt_device *device;
+    struct rt_device_options options = {.threads = 1};
+    float y[TOY_COUNT], zero[TOY_COUNT] = {0};
+    memcpy(functions, program.functions, sizeof functions);
+    memcpy(operands, functions[TOY_MAIN].operands, sizeof operands);
+    operands[1].offset = row * pitch + 4ull * columns - 4 * (READ + 3);
+    functions[TOY_MAIN].operands = operands;
+    program.functions = functions;
+    program.weights = &large;
+    assert_int_equal(rt_device_cuda.open(&device, &options), 0);
+    assert_int_equal(rt_device_cuda.bind(device, &program, (const void *const[]){weight}), 0);
+    assert_int_equal(rt_device_cuda.write(device, TOY_X, zero, sizeof zero), 0);
+    assert_int_equal(rt_device_cuda.launch(device, TOY_MAIN), 0);
+    assert_int_equal(rt_device_cuda.read(device, TOY_Y, y, sizeof y), 0);
+    for (int i = 0; i < TOY_ROWS * TOY_COLUMNS; i++) {
+        int at = i / TOY_COLUMNS * READ + i % TOY_COLUMNS - (READ + 3); /* from the row's end */
+        float expected = at < 0 ? weight[(row + 1) * columns - (rt_u64)-at] : 0;
+        if (y[i] != expected)
+            fail_msg("row %d, %d from its end: %g, not %g", (int)row, at, (double)y[i],
+                     (double)expected);
+    }
+    rt_device_cuda.close(device);
+}
+
+/* Rows and their padding, beyond what one piece on the way to the GPU holds. */
+static void large_weights_arrive_whole(void **unused)
+{
+    enum { ROWS = 4000, COLUMNS = 1001, LONG = (9 << 20) / 4 };
+    float *weight = malloc(sizeof *weight * (ROWS * COLUMNS > 3 * LONG ? ROWS * COLUMNS : 3 * LONG));
+    (void)unused;
+    for (int i = 0; i < ROWS * COLUMNS || i < 3 * LONG; i++)
+        weight[i] = (float)(i % 8388593 + 1);
+    setenv("FAKE_CUDA_MEMORY", "200000000", 1);
+    for (rt_u64 row = 0; row < ROWS; row += 1333)
+        check_rows(ROWS, COLUMNS, weight, row);
+    for (rt_u64 row = 0; row < 3; row++)
+        check_rows(3, LONG, weight, row);
+    free(weight);
+    check_clean();
 }
 
 static rt_status open_interrupted(void)
@@ -559,6 +625,7 @@ int main(void)
         TEST(no_device_no_code_and_old_drivers_are_told),
         TEST(later_devices_of_the_generation_take_the_cubin),
         TEST(translated_kernels_are_told),
+        TEST(earlier_devices_of_the_generation_do_not),
         TEST(the_program_that_suits_best_is_chosen),
         TEST(sessions_take_the_gpu_if_they_can),
         TEST(a_gpu_that_is_not_used_is_told),
@@ -566,6 +633,7 @@ int main(void)
         TEST(functions_become_graphs),
         TEST(going_ahead_never_waits),
         TEST(padded_weights_are_sent_by_rows),
+        TEST(large_weights_arrive_whole),
         TEST(weights_can_be_interrupted),
         TEST(kernels_are_timed_without_their_graph),
         TEST(kernels_are_timed_over_copies_of_few_weights),
