@@ -110,24 +110,26 @@ static bool is_power_of_two(int64_t value)
     return value > 0 && (value & (value - 1)) == 0;
 }
 
-/* Each warp, or each thread of a column, leaves its accumulators once. */
+/* Each warp, or each thread of a column, leaves its accumulators once; of a split, those of the
+ * blocks once more. */
 static bool rows_facts(const struct function *function, const struct kernel *kernel,
                        struct gpu_facts *out)
 {
     struct rows_domain domain;
     int64_t threads = attribute(kernel, ATTRIBUTE_threads, 1);
     int64_t vector = attribute(kernel, ATTRIBUTE_vector, 1);
-    if (!rows_domain(function, kernel, &domain) ||
-        (domain.wide && attribute(kernel, ATTRIBUTE_split, 1) > 1))
+    int64_t split = attribute(kernel, ATTRIBUTE_split, 1);
+    if (!rows_domain(function, kernel, &domain) || (domain.wide && split > 1))
         return false;
+    int64_t bytes = split > 1 ? 2 * domain.bytes : domain.bytes;
     if (domain.columns) {
         int64_t cols = attribute(kernel, ATTRIBUTE_cols, 1);
-        out->shared_bytes = threads * vector * domain.bytes;
+        out->shared_bytes = threads * vector * bytes;
         out->registers = 32 + (int)(2 * vector * domain.parts);
         return cols % vector == 0 && threads % (cols / vector) == 0;
     }
     int64_t rows = attribute(kernel, ATTRIBUTE_rows, 1), each = threads / rows;
-    out->shared_bytes = each > GPU_WARP ? threads / GPU_WARP * domain.bytes : 0;
+    out->shared_bytes = each > GPU_WARP ? threads / GPU_WARP * bytes : 0;
     out->registers = 40 + ROWS_REGISTERS + 2 * domain.parts;
     return threads % rows == 0 && is_power_of_two(each);
 }
