@@ -3,7 +3,6 @@
 
 #include "backends/emit.h"
 #include "ir/cost.h"
-#include "ir/gpu_predict.h"
 
 #include <string.h>
 
@@ -272,14 +271,6 @@ static size_t put_operands(struct str *out, struct module *module, const struct 
 }
 
 /* Prints operands and steps of a function; the number of its operands. */
-static double predicted_ns(const struct module *module, const struct function *function,
-                           const struct kernel *kernel)
-{
-    const struct gpu *gpu = module->target ? gpu_find(module->target) : NULL;
-    struct gpu_prediction prediction;
-    return gpu && gpu_predict(gpu, function, kernel, &prediction) ? 1e3 * prediction.us : 0;
-}
-
 static size_t put_steps(struct str *out, struct module *module, size_t number,
                         const struct program_step *steps)
 {
@@ -299,7 +290,7 @@ static size_t put_steps(struct str *out, struct module *module, size_t number,
                    (long long)(tiles > 0 ? tiles : 1), operands, counts[k]);
         put_string(out, step_name(out, function, kernel));
         str_printf(out, ", %.0f, %.0f, %zu, %.0f},\n", cost.flops, cost.bytes, steps[k].launch,
-                   predicted_ns(module, function, kernel));
+                   steps[k].predicted_ns);
         operands += counts[k];
     }
     str_printf(out, "    {0, 0, 0, 0, 0, 0, 0, 0, 0}};\n");

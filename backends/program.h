@@ -58,6 +58,7 @@ struct program_step {
     const struct value **operands;
     size_t operand_count;
     size_t launch;
+    double predicted_ns; /* of a GPU: 0 if there is no prediction */
 };
 
 /*

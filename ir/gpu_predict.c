@@ -21,6 +21,7 @@ struct work {
     double in_flight;    /* bytes that a block keeps on their way */
     int phases;          /* loads that wait for each other */
     double blocks;
+    double alone; /* bytes that the last of the blocks that share a row moves by itself */
 };
 
 static double at_least(double a, double b)
@@ -207,6 +208,23 @@ static int sort_phases(const struct function *function, const struct kernel *ker
     return phases;
 }
 
+/* Rows that registers do not hold are read again for each pass; shared ones by one block. */
+static void add_passes(const struct function *function, const struct kernel *kernel,
+                       struct work *out)
+{
+    struct rows_domain domain;
+    if (kernel->skeleton != SKELETON_rows || !rows_domain(function, kernel, &domain) ||
+        rows_are_kept(&domain, kernel))
+        return;
+    double again = (double)(rows_passes(function, kernel) - 1) *
+                   (double)(domain.kept * domain.reduced) * dtype_bits(domain.type.dtype) / 8;
+    double split = at_least(1, (double)attribute(kernel, split));
+    if (split > 1)
+        out->alone = again * split / out->blocks;
+    else
+        out->l2 += again;
+}
+
 static void stream_work(const struct function *function, const struct kernel *kernel,
                         struct work *out)
 {
@@ -219,6 +237,7 @@ static void stream_work(const struct function *function, const struct kernel *ke
     out->in_flight = at_most((double)(threads * vector * 4 * 4), cost.bytes / out->blocks);
     out->phases = sort_phases(function, kernel) + count_reductions(function, kernel) +
                   (attribute(kernel, split) > 1);
+    add_passes(function, kernel, out);
 }
 
 static bool find_work(const struct gpu *gpu, const struct function *function,
@@ -295,7 +314,8 @@ static void find_times(const struct gpu *gpu, const struct work *work, struct gp
                       epilogue_time(gpu, work, out->residency);
     out->shared_us = work->shared * share / (SHARED_BYTES * gpu->clock_mhz);
     double fills = ceil_divide(work->blocks, slots) / out->residency;
-    out->start_us = GPU_BOUNDARY_US + GPU_LATENCY_US * (work->phases - 1 + at_least(1, fills));
+    out->start_us = GPU_BOUNDARY_US + GPU_LATENCY_US * (work->phases - 1 + at_least(1, fills)) +
+                    work->alone / (UNIT_BYTES * gpu->clock_mhz);
 }
 
 static void find_bound(struct gpu_prediction *out)

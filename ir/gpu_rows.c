@@ -105,29 +105,76 @@ bool gpu_lines(const struct function *function, const struct kernel *kernel,
     return true;
 }
 
+/* Levels of a node's operands among the nodes of its kernel, of which `count` are known. */
+static int level_of_operands(const struct node *node, const struct node *const *nodes,
+                             const int *levels, int count)
+{
+    int level = 0;
+    for (int k = 0; k < node->operand_count; k++)
+        for (int i = 0; i < count; i++)
+            if (nodes[i] == node->operands[k]->node && levels[i] > level)
+                level = levels[i];
+    return level;
+}
+
+int rows_passes(const struct function *function, const struct kernel *kernel)
+{
+    struct arena *arena = arena_create();
+    const struct node **nodes = arena_array(arena, const struct node *, function->nodes.count + 1);
+    int *levels = arena_array(arena, int, function->nodes.count + 1);
+    int count = 0, passes = 1;
+    struct rows_domain domain;
+    rows_domain(function, kernel, &domain);
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *node = function->nodes.items[i];
+        if (node->kernel != kernel)
+            continue;
+        enum place_kind place = node->results[0].place.kind;
+        bool out = place == PLACE_NONE || place == PLACE_ARENA;
+        bool reduces = op_info(node->op)->kind == KIND_RED;
+        nodes[count] = node;
+        levels[count] = level_of_operands(node, nodes, levels, count) + reduces;
+        bool full = type_elements(&node->results[0].type) == domain.kept * domain.reduced;
+        int needed = levels[count] + (out && full && levels[count] > 0);
+        passes = needed > passes ? needed : passes;
+        count++;
+    }
+    arena_destroy(arena);
+    return passes;
+}
+
+bool rows_are_kept(const struct rows_domain *domain, const struct kernel *kernel)
+{
+    int64_t each = attribute(kernel, ATTRIBUTE_threads, 1) / attribute(kernel, ATTRIBUTE_rows, 1);
+    return !domain->columns && attribute(kernel, ATTRIBUTE_split, 1) == 1 && each > 0 &&
+           ceil_divide(domain->reduced, each) <= ROWS_REGISTERS;
+}
+
 static bool is_power_of_two(int64_t value)
 {
     return value > 0 && (value & (value - 1)) == 0;
 }
 
-/* Each warp, or each thread of a column, leaves its accumulators once. */
+/* Each warp, or each thread of a column, leaves its accumulators once; of a split, those of the
+ * blocks once more. */
 static bool rows_facts(const struct function *function, const struct kernel *kernel,
                        struct gpu_facts *out)
 {
     struct rows_domain domain;
     int64_t threads = attribute(kernel, ATTRIBUTE_threads, 1);
     int64_t vector = attribute(kernel, ATTRIBUTE_vector, 1);
-    if (!rows_domain(function, kernel, &domain) ||
-        (domain.wide && attribute(kernel, ATTRIBUTE_split, 1) > 1))
+    int64_t split = attribute(kernel, ATTRIBUTE_split, 1);
+    if (!rows_domain(function, kernel, &domain) || (domain.wide && split > 1))
         return false;
+    int64_t bytes = split > 1 ? 2 * domain.bytes : domain.bytes;
     if (domain.columns) {
         int64_t cols = attribute(kernel, ATTRIBUTE_cols, 1);
-        out->shared_bytes = threads * vector * domain.bytes;
+        out->shared_bytes = threads * vector * bytes;
         out->registers = 32 + (int)(2 * vector * domain.parts);
         return cols % vector == 0 && threads % (cols / vector) == 0;
     }
     int64_t rows = attribute(kernel, ATTRIBUTE_rows, 1), each = threads / rows;
-    out->shared_bytes = each > GPU_WARP ? threads / GPU_WARP * domain.bytes : 0;
+    out->shared_bytes = each > GPU_WARP ? threads / GPU_WARP * bytes : 0;
     out->registers = 40 + ROWS_REGISTERS + 2 * domain.parts;
     return threads % rows == 0 && is_power_of_two(each);
 }

@@ -60,6 +60,13 @@ bool gpu_rows_facts(const struct function *function, const struct kernel *kernel
 void gpu_rows_workspace(const struct function *function, const struct kernel *kernel,
                         int64_t *out_bytes, int64_t *out_counters);
 
+/* How often a rows kernel goes over its elements: once for each level of reductions, and once for
+ * results that need them all. */
+int rows_passes(const struct function *function, const struct kernel *kernel);
+
+/* Whether the threads of a row keep its elements from one pass to the next. */
+bool rows_are_kept(const struct rows_domain *domain, const struct kernel *kernel);
+
 /* Blocks of a rows kernel without its split; of threads that are `vector` wide. */
 int64_t rows_blocks(const struct rows_domain *domain, const struct kernel *kernel);
 

@@ -10,22 +10,11 @@ struct signer {
     bool places; /* and pitches: as decided by plan */
 };
 
-/* The number of a value in the order in which a map has met them, from 1. */
-static size_t number_of(struct signer *s, struct map *map, const struct value *value)
-{
-    void **place = map_insert(map, (const char *)&value->id, sizeof value->id);
-    if (!*place) {
-        *place = (void *)(uintptr_t)map->count;
-        array_push(s->text.arena, &s->values, value);
-    }
-    return (size_t)(uintptr_t)*place;
-}
-
 static void sign_type(struct signer *s, const struct type *type)
 {
     struct type signed_type = *type;
     signed_type.strided &= s->places;
-    str_printf(&s->text, "%s", type_text(s->text.arena, &signed_type));
+    str_printf(&s->text, ":%s", type_text(s->text.arena, &signed_type));
 }
 
 /* Between fuse and plan the place of what leaves a kernel is still to come. */
@@ -35,25 +24,36 @@ static int sign_place(const struct signer *s, const struct value *value)
     return !s->places && stored ? PLACE_ARENA : (int)value->place.kind;
 }
 
+/* A value is called by its number in the order in which its map has met them, from 1; the first
+ * time with what is known of it. */
+static void sign_value(struct signer *s, const struct value *value, bool inside)
+{
+    struct map *map = inside ? &s->inside : &s->outside;
+    void **number = map_insert(map, (const char *)&value->id, sizeof value->id);
+    bool first = !*number;
+    if (first)
+        *number = (void *)(uintptr_t)map->count;
+    str_printf(&s->text, " %c%zu", inside ? 'l' : 'o', (size_t)(uintptr_t)*number);
+    if (!first)
+        return;
+    array_push(s->text.arena, &s->values, value);
+    sign_type(s, &value->type);
+    if (inside || s->places)
+        str_printf(&s->text, "@%d", sign_place(s, value));
+}
+
 static void sign_node(struct signer *s, const struct node *node)
 {
     str_printf(&s->text, "%s", op_info(node->op)->name);
     print_attributes(&s->text, &node->attributes);
     for (int i = 0; i < node->operand_count; i++) {
         const struct value *operand = node->operands[i];
-        bool local = map_find(&s->inside, (const char *)&operand->id, sizeof operand->id) != NULL;
-        str_printf(&s->text, " %c%zu:", local ? 'l' : 'o',
-                   number_of(s, local ? &s->inside : &s->outside, operand));
-        sign_type(s, &operand->type);
-        if (s->places && !local)
-            str_printf(&s->text, "@%d", (int)operand->place.kind);
+        const void *met = map_find(&s->inside, (const char *)&operand->id, sizeof operand->id);
+        sign_value(s, operand, met != NULL);
     }
-    for (int r = 0; r < node->result_count; r++) {
-        const struct value *value = &node->results[r];
-        str_printf(&s->text, " =%zu:", number_of(s, &s->inside, value));
-        sign_type(s, &value->type);
-        str_printf(&s->text, "@%d", sign_place(s, value));
-    }
+    str_printf(&s->text, " =");
+    for (int r = 0; r < node->result_count; r++)
+        sign_value(s, &node->results[r], true);
     str_printf(&s->text, "\n");
 }
 

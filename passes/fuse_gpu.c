@@ -204,7 +204,7 @@ static void absorb_prologue(struct groups *groups, int group)
     groups_take(groups, group, from);
 }
 
-/* --- loops beside each other --- */
+/* --- loops, and reductions, beside each other --- */
 
 static bool is_small_loop(const struct groups *groups, int group)
 {
@@ -213,13 +213,44 @@ static bool is_small_loop(const struct groups *groups, int group)
            type_elements(&g->domain) <= SMALL_LOOP;
 }
 
+/* Whether a node of the group reads this value as it is. */
+static bool reads(const struct groups *groups, const struct group *g, const struct value *value)
+{
+    for (size_t i = 0; i < g->nodes.count; i++) {
+        const struct node *node = groups->graph->nodes[g->nodes.items[i]];
+        for (int k = 0; k < node->operand_count; k++)
+            if (node->operands[k] == value)
+                return true;
+    }
+    return false;
+}
+
+/* Whether both reduce the same few long rows: one kernel reads them once. */
+static bool reduce_together(const struct groups *groups, int a, int b)
+{
+    const struct group *g = &groups->list.items[a], *other = &groups->list.items[b];
+    if (g->merged >= 0 || other->merged >= 0 || !groups_share_rows(groups, g) ||
+        !groups_share_rows(groups, other))
+        return false;
+    for (size_t i = 0; i < g->nodes.count; i++) {
+        const struct node *node = groups->graph->nodes[g->nodes.items[i]];
+        for (int k = 0; k < node->operand_count; k++)
+            if (type_same_dims(&node->operands[k]->type, &g->domain) &&
+                reads(groups, other, node->operands[k]))
+                return true;
+    }
+    return false;
+}
+
 static void merge_loops(struct groups *groups)
 {
     for (int group = 0; group < (int)groups->list.count; group++)
-        for (int other = 0; is_small_loop(groups, group) && other < group; other++)
-            if (is_small_loop(groups, other) && !groups_depends(groups, group, other) &&
-                !groups_depends(groups, other, group) && groups_merge(groups, other, group))
-                break;
+        for (int other = 0; other < group && groups->list.items[group].merged < 0; other++) {
+            bool small = is_small_loop(groups, group) && is_small_loop(groups, other);
+            if ((small || reduce_together(groups, group, other)) &&
+                !groups_depends(groups, group, other) && !groups_depends(groups, other, group))
+                groups_merge(groups, other, group);
+        }
 }
 
 void merge_for_gpu(struct groups *groups)

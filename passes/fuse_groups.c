@@ -184,19 +184,36 @@ static bool dims_reduced(const struct group *group, const struct type *type)
     return true;
 }
 
+/*
+ * Few rows of many elements, on a GPU: all blocks share them, and the last one to finish a row has
+ * its result. What goes over the row again would be left to that block alone, so it makes a
+ * kernel of its own, which costs less than the elements of such a row.
+ */
+bool groups_share_rows(const struct groups *groups, const struct group *group)
+{
+    enum { ROWS = 8, ELEMENTS = 65536 };
+    int64_t kept = 1, reduced = 1;
+    for (int i = 0; i < group->domain.rank; i++)
+        *(group->reduced >> i & 1 ? &reduced : &kept) *= group->domain.dims[i];
+    return groups->graph->gpu && group->skeleton == SKELETON_rows && kept <= ROWS &&
+           reduced >= ELEMENTS;
+}
+
 /* In rows: the node runs over the domain, or once a row over what is reduced already. */
-static bool rows_accept(const struct group *group, const struct type *type, const struct need *need)
+static bool rows_accept(const struct groups *groups, const struct group *group,
+                        const struct type *type, const struct need *need)
 {
     const struct type *from = &need->value->type;
     if (type_same_dims(type, &group->domain))
         return need->access <= ACCESS_FLAT
                    ? type_same_dims(from, &group->domain)
-                   : need->access == ACCESS_ROW && dims_reduced(group, from);
+                   : need->access == ACCESS_ROW && dims_reduced(group, from) &&
+                         !groups_share_rows(groups, group);
     return dims_reduced(group, type) && need->access <= ACCESS_FLAT && dims_reduced(group, from);
 }
 
-static bool accepts_need(const struct group *group, const struct node *node,
-                         const struct need *need)
+static bool accepts_need(const struct groups *groups, const struct group *group,
+                         const struct node *node, const struct need *need)
 {
     const struct type *type = &node->results[0].type;
     bool pointwise = need->access <= ACCESS_FLAT &&
@@ -204,7 +221,7 @@ static bool accepts_need(const struct group *group, const struct node *node,
                      type_elements(&need->value->type) == type_elements(type);
     switch (group->skeleton) {
     case SKELETON_loop: return pointwise && type_same_dims(type, &group->domain);
-    case SKELETON_rows: return rows_accept(group, type, need);
+    case SKELETON_rows: return rows_accept(groups, group, type, need);
     case SKELETON_matmul:
     case SKELETON_gemv:
     case SKELETON_skinny:
@@ -245,7 +262,8 @@ bool groups_accept(struct groups *groups, int group, int position)
         if (groups_of(groups, fuse_position(groups->graph, need->value)) != group)
             continue;
         if (kind == KIND_RED ? !accepts_reduction(g, node, need)
-                             : !accepts_need(g, node, need) && !accepts_pairs(groups, group, node))
+                             : !accepts_need(groups, g, node, need) &&
+                                   !accepts_pairs(groups, group, node))
             return false;
     }
     return true;

@@ -51,6 +51,9 @@ bool groups_merge(struct groups *groups, int into, int from);
 /* The same for an effect that stores what the group computes. */
 bool groups_merge_effect(struct groups *groups, int into, int from);
 
+/* Whether it reduces few long rows on a GPU: what goes over these again is another group. */
+bool groups_share_rows(const struct groups *groups, const struct group *group);
+
 /* Whether it is built around products of one left operand. */
 bool groups_is_product(const struct group *group);
 

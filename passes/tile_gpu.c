@@ -251,12 +251,16 @@ int tile_chosen(struct module *module, const struct tile_rules *rules,
     return chosen;
 }
 
-static void give_all(struct module *module, const struct str *text, struct attributes attributes)
+/* To all kernels of this signature; those of other attributes need not be signed. */
+static void give_all(struct module *module, const struct str *text, const struct attributes *now,
+                     struct attributes attributes)
 {
     for (size_t f = 0; f < module->functions.count; f++) {
         const struct function *function = module->functions.items[f];
         for (size_t k = 0; k < function->kernels.count; k++) {
             struct kernel *kernel = function->kernels.items[k];
+            if (!same_choice(&kernel->attributes, now))
+                continue;
             struct str other = kernel_signature(module->arena, function, kernel);
             if (other.length == text->length && memcmp(other.text, text->text, text->length) == 0)
                 kernel->attributes = attributes;
@@ -278,6 +282,6 @@ bool tile_choose(struct module *module, const struct tile_rules *rules,
     kernel->attributes = now;
     if (index < 0 || index >= list->count)
         return false;
-    give_all(module, &text, chosen);
+    give_all(module, &text, &now, chosen);
     return true;
 }

@@ -174,13 +174,13 @@ static void emit_row_pass(struct generator *g, struct rows *rows)
 static void store_full(struct generator *g)
 {
     struct rows *rows = g->skeleton;
-    reductions_store(g, &rows->reductions, true);
+    reductions_store(g, &rows->reductions, OUTS_FULL);
 }
 
 static void store_reduced(struct generator *g)
 {
     struct rows *rows = g->skeleton;
-    reductions_store(g, &rows->reductions, false);
+    reductions_store(g, &rows->reductions, OUTS_ROW);
 }
 
 /* Loops over the reduced variables around `body`; with columns, `l` runs inside of them. */
@@ -240,9 +240,9 @@ static void attempt_rows(struct generator *g)
     open_kept(g, "row", -1);
     for (rows->level = 0; rows->level < rows->reductions.levels; rows->level++)
         emit_row_pass(g, rows);
-    if (reductions_has_outs(g, &rows->reductions, false))
+    if (reductions_has_outs(g, &rows->reductions, OUTS_ROW))
         store_reduced(g);
-    if (reductions_has_outs(g, &rows->reductions, true))
+    if (reductions_has_outs(g, &rows->reductions, OUTS_FULL))
         emit_last_pass(g, 0);
     scope_close(g, "for (rt_i64 row = first; row < last; row++)");
 }
@@ -330,9 +330,9 @@ static void attempt_columns(struct generator *g)
     g->variables[column].atom = -1;
     for (rows->level = 0; rows->level < rows->reductions.levels; rows->level++)
         emit_column_pass(g, rows);
-    if (reductions_has_outs(g, &rows->reductions, false))
+    if (reductions_has_outs(g, &rows->reductions, OUTS_ROW))
         emit_columns(g, store_reduced);
-    if (reductions_has_outs(g, &rows->reductions, true))
+    if (reductions_has_outs(g, &rows->reductions, OUTS_FULL))
         emit_column_reduced(g, 0, store_full);
     scope_close(g, "for (rt_i64 block = first; block < last; block++)");
 }

@@ -151,7 +151,7 @@ static void collect(struct generator *g)
         const char *p[4];
         rows_accumulators(g, r, lane_text(g, rows), p);
         if (r->level == 0)
-            rows_collect(g, rows, r, row, p);
+            rows_collect(g, rows, r, row, "slice", p);
     }
 }
 
@@ -162,6 +162,7 @@ static void hand_over(struct generator *g, struct rows *rows, const char *owner)
     scope_close(g, "if (%s)", owner);
     scope_open_conditional(g, g->depth); /* closed at the end of the group */
     each_column(g, rows, collect);
+    combine_slices(g, rows);
 }
 
 /* --- passes --- */
@@ -196,6 +197,7 @@ static void emit_pass(struct generator *g, struct rows *rows, const char *owner)
 {
     declare(g, rows);
     struct nest nest = rows_nest(g, rows, "slice", 1);
+    nest.ahead = ROWS_AHEAD;
     nest_emit(g, &nest, accumulate);
     combine_slices(g, rows);
     if (rows->split > 1 && rows->level == 0)
@@ -236,7 +238,7 @@ static const char *open_columns(struct generator *g, const struct rows *rows, in
 
 static void emit_stores(struct generator *g, struct rows *rows, const char *owner, bool ragged)
 {
-    if (reductions_has_outs(g, &rows->reductions, true)) {
+    if (reductions_has_outs(g, &rows->reductions, rows->early ? OUTS_LATE : OUTS_FULL)) {
         struct nest nest = rows_nest(g, rows, "slice", 1);
         if (ragged)
             scope_open_conditional(g, g->depth);
@@ -244,7 +246,7 @@ static void emit_stores(struct generator *g, struct rows *rows, const char *owne
         if (ragged)
             scope_close(g, "if (column == wanted)");
     }
-    if (!reductions_has_outs(g, &rows->reductions, false))
+    if (!reductions_has_outs(g, &rows->reductions, OUTS_ROW))
         return;
     scope_open_conditional(g, g->depth);
     each_column(g, rows, rows_store_reduced);
@@ -269,6 +271,7 @@ void rows_attempt_columns(struct generator *g, struct rows *rows)
                 (long long)rows->share);
     rows_open_groups(g, rows);
     const char *owner = open_columns(g, rows, first, units);
+    rows->early = rows->split > 1 && units % rows->share == 0;
     for (rows->level = 0; rows->level < rows->reductions.levels; rows->level++)
         emit_pass(g, rows, owner);
     emit_stores(g, rows, owner, units % rows->share != 0);

@@ -3,6 +3,7 @@
 
 #include "backends/cuda/kernel.h"
 #include "backends/cuda/library.h"
+#include "ir/gpu_predict.h"
 #include "ir/names.h"
 #include "ir/signature.h"
 
@@ -70,6 +71,7 @@ static int define(struct emission *e, const struct kernel *kernel,
 /* What has been printed for a signature. */
 struct known_kernel {
     int number;
+    double predicted_ns;
     size_t operand_count;
     const size_t *operands; /* places in the signature's values; NULL if one is not there */
 };
@@ -89,14 +91,15 @@ static const size_t *find_operands(struct arena *arena, const struct signature *
     return places;
 }
 
-static struct cuda_step step_of(const struct emission *e, int kernel,
-                                const struct value **operands, size_t count)
+static struct cuda_step step_of(const struct emission *e, const struct known_kernel *known,
+                                const struct value **operands)
 {
     return (struct cuda_step){
-        .step = {.function = e->kernels.items[kernel].name,
+        .step = {.function = e->kernels.items[known->number].name,
                  .operands = operands,
-                 .operand_count = count},
-        .kernel = kernel,
+                 .operand_count = known->operand_count,
+                 .predicted_ns = known->predicted_ns},
+        .kernel = known->number,
     };
 }
 
@@ -107,7 +110,15 @@ static struct cuda_step reuse(struct emission *e, const struct known_kernel *kno
     const struct value **operands = arena_array(e->arena, const struct value *, count + 1);
     for (size_t i = 0; i < count; i++)
         operands[i] = signature->values[known->operands[i]];
-    return step_of(e, known->number, operands, count);
+    return step_of(e, known, operands);
+}
+
+static double predict(const struct emission *e, const struct function *function,
+                      const struct kernel *kernel)
+{
+    const struct gpu *gpu = e->options->target->gpu;
+    struct gpu_prediction prediction;
+    return gpu_predict(gpu, function, kernel, &prediction) ? 1e3 * prediction.us : 0;
 }
 
 /* Layers repeat: a kernel is printed once for all that share its signature. */
@@ -123,10 +134,11 @@ static struct cuda_step emit_kernel(struct emission *e, const struct function *f
         cuda_kernel_print(e->arena, e->module, e->options->target, function, kernel);
     struct known_kernel *known = arena_new(e->arena, struct known_kernel);
     known->number = define(e, kernel, &text);
+    known->predicted_ns = predict(e, function, kernel);
     known->operand_count = text.operand_count;
     known->operands = find_operands(e->arena, &signature, &text);
     *place = known;
-    return step_of(e, known->number, text.operands, text.operand_count);
+    return step_of(e, known, text.operands);
 }
 
 static struct cuda_step *emit_function(struct emission *e, const struct function *function)

@@ -184,7 +184,11 @@ static void emit_strided(struct generator *g, const struct inside *inside)
     const struct nest *nest = inside->nest;
     scope_open(g);
     emit_unit(g, inside);
-    writer_line(&g->scopes[g->depth - 1].writer, "NO_UNROLL");
+    struct writer *w = &g->scopes[g->depth - 1].writer;
+    if (nest->ahead > 1 && nest->units >= nest->ahead * nest->threads)
+        writer_line(w, "UNROLL_BY(%d)", nest->ahead);
+    else
+        writer_line(w, "NO_UNROLL");
     scope_close(g, "for (%s unit = %s; unit < %lld; unit += %lld)", g->dialect->index_type,
                 nest->thread, (long long)nest->units, (long long)nest->threads);
 }

@@ -32,6 +32,7 @@ struct nest {
     int64_t threads;     /* of them */
     int64_t vector;      /* wanted neighbours of a thread: 1, 2, 4 or 8 */
     bool unroll;         /* all units of a thread in a row, for arrays in registers */
+    int ahead;           /* else: units whose loads are on their way together; 0: one */
     /* NULL, or the condition under which a unit is computed, as text (NULL: always); called when
      * all variables but the lane are open. Nothing moves out of it. */
     const char *(*condition)(struct generator *g);

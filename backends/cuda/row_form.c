@@ -111,8 +111,9 @@ static void hand_over(struct generator *g, struct rows *rows, bool ragged)
         const char *p[4];
         rows_accumulators(g, r, NULL, p);
         if (r->level == 0)
-            rows_collect(g, rows, r, "row", p);
+            rows_collect(g, rows, r, "row", "thread", p);
     }
+    combine_threads(g, rows);
 }
 
 /* --- passes --- */
@@ -129,6 +130,7 @@ static void emit_pass(struct generator *g, struct rows *rows, bool ragged)
     }
     struct nest nest = rows_nest(g, rows, "thread", kernel_int(g, vector));
     nest.unroll = cuda_of(g)->keep.on;
+    nest.ahead = ROWS_AHEAD;
     nest_emit(g, &nest, rows_accumulate);
     combine_threads(g, rows);
     if (rows->split > 1 && rows->level == 0)
@@ -185,7 +187,7 @@ static void keep_elements(struct generator *g, const struct rows *rows, int64_t 
 
 static void emit_stores(struct generator *g, struct rows *rows, bool ragged)
 {
-    if (reductions_has_outs(g, &rows->reductions, true)) {
+    if (reductions_has_outs(g, &rows->reductions, rows->early ? OUTS_LATE : OUTS_FULL)) {
         struct nest nest = rows_nest(g, rows, "thread", kernel_int(g, vector));
         nest.unroll = cuda_of(g)->keep.on;
         cuda_of(g)->keep.left = 0; /* what only the last pass loads is not kept */
@@ -195,7 +197,7 @@ static void emit_stores(struct generator *g, struct rows *rows, bool ragged)
         if (ragged)
             scope_close(g, "if (row == wanted)");
     }
-    if (!reductions_has_outs(g, &rows->reductions, false))
+    if (!reductions_has_outs(g, &rows->reductions, OUTS_ROW))
         return;
     scope_open_conditional(g, g->depth);
     rows_store_reduced(g);
@@ -218,6 +220,7 @@ void rows_attempt_rows(struct generator *g, struct rows *rows)
     writer_line(scope_writer(g), "const int thread = %s;", thread);
     rows_open_groups(g, rows);
     bool ragged = open_row(g, rows, kept);
+    rows->early = rows->split > 1 && !ragged;
     keep_elements(g, rows, reduced);
     for (rows->level = 0; rows->level < rows->reductions.levels; rows->level++)
         emit_pass(g, rows, ragged);

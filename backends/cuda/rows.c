@@ -120,20 +120,20 @@ const char *rows_handed(struct generator *g, const struct rows *rows, const stru
 }
 
 void rows_collect(struct generator *g, const struct rows *rows, const struct reduction *r,
-                  const char *row, const char *const p[4])
+                  const char *row, const char *thread, const char *const p[4])
 {
     const char *q[4] = {"0", "0", "0", "0"};
     for (int k = 0; k < r->parts; k++)
-        writer_line(scope_writer(g), "%s = collect_f32(%s);", p[k],
-                    rows_handed(g, rows, r, row, "0", k));
+        writer_line(scope_writer(g), "%s = %s;", p[k], reduction_identity(g, r, k));
     scope_open(g);
     for (int k = 0; k < r->parts; k++)
         q[k] = element_new(g, r->type, g->depth, "collect_f32(%s)",
                            rows_handed(g, rows, r, row, "other", k))
                    .text;
     reduction_combine(g, r, p, p, q);
-    writer_line(&g->scopes[g->depth - 1].writer, "UNROLL_BY(4)");
-    scope_close(g, "for (int other = 1; other < %lld; other++)", (long long)rows->split);
+    writer_line(&g->scopes[g->depth - 1].writer, "NO_UNROLL");
+    scope_close(g, "for (int other = %s; other < %lld; other += %lld)", thread,
+                (long long)rows->split, (long long)rows->each);
 }
 
 void rows_accumulators(struct generator *g, const struct reduction *r, const char *lane,
@@ -169,6 +169,8 @@ void rows_accumulate(struct generator *g)
         rows_accumulators(g, r, column_lane(g, rows), p);
         reduction_combine(g, r, p, p, q);
     }
+    if (rows->early && rows->level == 0)
+        reductions_store(g, &rows->reductions, OUTS_EARLY);
 }
 
 void rows_store_full(struct generator *g)
@@ -176,14 +178,14 @@ void rows_store_full(struct generator *g)
     struct rows *rows = g->skeleton;
     struct cuda_keep *keep = &cuda_of(g)->keep;
     keep->depth = cuda_of(g)->lanes.atom < 0 ? g->depth : cuda_of(g)->lanes.depth - 1;
-    reductions_store(g, &rows->reductions, true);
+    reductions_store(g, &rows->reductions, rows->early ? OUTS_LATE : OUTS_FULL);
 }
 
 void rows_store_reduced(struct generator *g)
 {
     struct rows *rows = g->skeleton;
     cuda_of(g)->keep.on = false;
-    reductions_store(g, &rows->reductions, false);
+    reductions_store(g, &rows->reductions, OUTS_ROW);
 }
 
 /* --- the skeleton --- */

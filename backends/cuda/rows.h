@@ -4,7 +4,8 @@
  * column. See ir/gpu_rows.h for the attributes.
  *
  * Every thread reduces its own elements in order. Then accumulators are combined in the order
- * of threads, warps and blocks, always the lower number first: so a result depends on its row and
+ * of threads and warps, always the lower number first; those of several blocks are shared out to
+ * the threads of the last block, and combined in the same way. So a result depends on its row and
  * on the attributes alone, and all threads have the same bits.
  */
 #ifndef SINTER_BACKENDS_CUDA_ROWS_H
@@ -24,7 +25,11 @@ struct rows {
     int64_t lanes;   /* columns: neighbours of a thread */
     int64_t groups;  /* of rows or columns: work of a block at a time */
     int64_t shared;  /* bytes of shared memory taken so far */
+    bool early;      /* blocks of a split store what needs no reduction as they go */
 };
+
+/* Elements (or vectors) that a pass loads before it reduces the first. */
+enum { ROWS_AHEAD = 4 };
 
 /* --- rows.c --- */
 
@@ -59,9 +64,10 @@ const char *rows_handed(struct generator *g, const struct rows *rows, const stru
 void rows_accumulators(struct generator *g, const struct reduction *r, const char *lane,
                        const char *out_p[4]);
 
-/* The accumulators p of block 0, and then those of the others in order, from the workspace. */
+/* p: the accumulators that every rows->each-th block has handed over, from number `thread` on.
+ * The threads of a row or column have all of them, to be combined once more. */
 void rows_collect(struct generator *g, const struct rows *rows, const struct reduction *r,
-                  const char *row, const char *const p[4]);
+                  const char *row, const char *thread, const char *const p[4]);
 
 /* Body of a nest: the elements at the open variables go into the accumulators of the level. */
 void rows_accumulate(struct generator *g);

@@ -159,29 +159,33 @@ const char *reduction_finish(struct generator *g, const struct reduction *r,
 
 /* --- storing --- */
 
-bool reductions_is_full(const struct reductions *r, const struct value *value)
+static bool is_out(struct generator *g, struct reductions *r, const struct value *value,
+                   enum reductions_outs outs)
 {
-    return type_elements(&value->type) == type_elements(&r->domain);
+    bool full = type_elements(&value->type) == type_elements(&r->domain);
+    if (!full || outs == OUTS_ROW || outs == OUTS_FULL)
+        return full == (outs != OUTS_ROW);
+    return (level_of_node(g, r, value->node) == 0) == (outs == OUTS_EARLY);
 }
 
-bool reductions_has_outs(struct generator *g, const struct reductions *r, bool full)
+bool reductions_has_outs(struct generator *g, struct reductions *r, enum reductions_outs outs)
 {
-    struct value_list outs = kernel_live_outs(g);
-    for (int i = 0; i < outs.count; i++)
-        if (reductions_is_full(r, outs.items[i]) == full)
+    struct value_list values = kernel_live_outs(g);
+    for (int i = 0; i < values.count; i++)
+        if (is_out(g, r, values.items[i], outs))
             return true;
     return false;
 }
 
-void reductions_store(struct generator *g, const struct reductions *r, bool full)
+void reductions_store(struct generator *g, struct reductions *r, enum reductions_outs outs)
 {
-    struct value_list outs = kernel_live_outs(g);
-    struct index index = linear_index(g, full ? -1 : KEPT);
-    struct element *elements = arena_array(g->arena, struct element, (size_t)outs.count + 1);
-    for (int i = 0; i < outs.count; i++)
-        if (reductions_is_full(r, outs.items[i]) == full)
-            elements[i] = value_at(g, outs.items[i], index);
-    for (int i = 0; i < outs.count; i++)
-        if (reductions_is_full(r, outs.items[i]) == full)
-            value_store(g, outs.items[i], index, elements[i]);
+    struct value_list values = kernel_live_outs(g);
+    struct index index = linear_index(g, outs == OUTS_ROW ? KEPT : -1);
+    struct element *elements = arena_array(g->arena, struct element, (size_t)values.count + 1);
+    for (int i = 0; i < values.count; i++)
+        if (is_out(g, r, values.items[i], outs))
+            elements[i] = value_at(g, values.items[i], index);
+    for (int i = 0; i < values.count; i++)
+        if (is_out(g, r, values.items[i], outs))
+            value_store(g, values.items[i], index, elements[i]);
 }

@@ -52,12 +52,13 @@ const char *reduction_identity(struct generator *g, const struct reduction *r, i
 const char *reduction_finish(struct generator *g, const struct reduction *r,
                              const char *const p[4]);
 
-/* Whether a live-out has the domain's elements, and whether there is such a one. */
-bool reductions_is_full(const struct reductions *r, const struct value *value);
-bool reductions_has_outs(struct generator *g, const struct reductions *r, bool full);
+/* Live-outs: one for each row; or with the domain's elements, of which some need no reduction. */
+enum reductions_outs { OUTS_ROW, OUTS_FULL, OUTS_EARLY, OUTS_LATE };
 
-/* Stores the live-outs that have the domain's elements at the open variables, or the others at
- * the open kept ones. */
-void reductions_store(struct generator *g, const struct reductions *r, bool full);
+/* Whether there are such. */
+bool reductions_has_outs(struct generator *g, struct reductions *r, enum reductions_outs outs);
+
+/* Stores them: at the open variables, or those of the rows at the open kept ones. */
+void reductions_store(struct generator *g, struct reductions *r, enum reductions_outs outs);
 
 #endif

@@ -242,6 +242,21 @@ static const char long_row[] =
     "  %am = argmax %x {axes=[1]} : i32[2,1]\n"
     "  return %s as s\n  return %am as am\nend\n";
 
+/* Several blocks store what they reduce, and what needs the result. */
+static const char stored[] =
+    "ir 1\nmodule m stage=clean\nfunc f\n  param %x : f32[2,700]\n"
+    "  %e = exp %x : f32[2,700]\n"
+    "  %s = sum %e {axes=[1]} : f32[2,1]\n"
+    "  %sb = broadcast %s {dims=[2,700]} : f32[2,700]\n"
+    "  %p = div %e, %sb : f32[2,700]\n"
+    "  return %e as e\n  return %p as p\nend\n";
+
+static const char stored_columns[] =
+    "ir 1\nmodule m stage=clean\nfunc f\n  param %x : f32[700,8]\n"
+    "  %e = exp %x : f32[700,8]\n"
+    "  %s = sum %e {axes=[0]} : f32[1,8]\n"
+    "  return %e as e\n  return %s as s\nend\n";
+
 static void rows_of_threads(void **state)
 {
     (void)state;
@@ -254,7 +269,11 @@ static void rows_of_threads(void **state)
           {.threads = 64, .vector = 8, .rows = 1, .split = 2});
     CHECK(long_row, "rows", {.threads = 64, .vector = 4, .rows = 1},
           {.threads = 256, .vector = 4, .rows = 1, .split = 5},
-          {.threads = 128, .vector = 1, .rows = 2, .split = 4});
+          {.threads = 128, .vector = 1, .rows = 2, .split = 4},
+          {.threads = 32, .vector = 4, .rows = 1, .split = 40});
+    CHECK(stored, "rows", {.threads = 64, .vector = 4, .rows = 1, .split = 3},
+          {.threads = 128, .vector = 2, .rows = 2, .split = 2},
+          {.threads = 64, .vector = 4, .rows = 1, .split = 1});
     CHECK(groups, "rows", {.threads = 32, .vector = 2, .rows = 1, .cols = 2},
           {.threads = 128, .vector = 1, .rows = 4, .cols = 8});
 }
@@ -269,6 +288,8 @@ static void columns_of_threads(void **state)
     CHECK(odd_columns, "rows", {.threads = 256, .vector = 4, .cols = 64, .split = 8},
           {.threads = 64, .vector = 8, .cols = 64, .split = 3},
           {.threads = 32, .vector = 2, .cols = 8, .split = 2});
+    CHECK(stored_columns, "rows", {.threads = 64, .vector = 4, .cols = 8, .split = 5},
+          {.threads = 32, .vector = 2, .cols = 4, .split = 40});
 }
 
 /* --- lines and effects --- */

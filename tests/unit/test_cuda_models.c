@@ -83,25 +83,52 @@ static void read_golden(const char *folder, rt_i32 *ids)
     json_decref(golden);
 }
 
+static void tell_to_go_ahead(struct rt_device *device, struct rt_device_facts *facts)
+{
+    rt_device_emulated.describe(device, facts);
+    facts->ahead = true;
+}
+
+static void generate(struct rt_session *session, bool ahead, double temperature, rt_i64 most,
+                     rt_i32 *ids)
+{
+    struct rt_sampling sampling = {.temperature = temperature, .top_p = 1, .penalty = 1,
+                                   .seed = 11, .ignore_eos = true};
+    rt_i32 bos = 1;
+    struct rt_row row = {.prompt = {&bos, 1}, .most = most, .ids = ids};
+    struct rt_generator generator;
+    struct rt_device_table table = rt_device_emulated;
+    table.describe = ahead ? tell_to_go_ahead : table.describe;
+    session->device->table = &table;
+    assert_int_equal(rt_generator_open(&generator, session, &sampling), 0);
+    assert_int_equal(generator.ahead, ahead);
+    if (rt_generator_run(&generator, &row, 1, NULL, NULL))
+        fail_msg("%s", rt_status_text());
+    assert_int_equal(row.count, most);
+    rt_generator_close(&generator);
+    session->device->table = &rt_device_emulated;
+}
+
+/* Whether each token is read before the next step or while that runs; drawn ones likewise. */
 static void same_tokens(void **state)
 {
+    enum { DRAWN = 12 };
     const char *folder = stories_folder();
-    rt_i32 bos = 1, golden[STORY], ids[STORY];
-    struct rt_sampling sampling = {.temperature = 0, .top_p = 1, .penalty = 1};
-    struct rt_row row = {.prompt = {&bos, 1}, .most = STORY, .ids = ids};
-    struct rt_generator generator;
+    rt_i32 golden[STORY], ids[STORY], drawn[DRAWN];
     (void)state;
     if (!folder)
         return;
     read_golden(folder, golden);
     struct compiled c = open_stories(folder, "f32", "a100");
     struct rt_session session = compiled_session(&c, NULL, 1);
-    assert_int_equal(rt_generator_open(&generator, &session, &sampling), 0);
-    if (rt_generator_run(&generator, &row, 1, NULL, NULL))
-        fail_msg("%s", rt_status_text());
-    assert_int_equal(row.count, STORY);
-    assert_memory_equal(ids, golden, sizeof golden);
-    rt_generator_close(&generator);
+    for (int ahead = 0; ahead < 2; ahead++) {
+        generate(&session, ahead, 0, STORY, ids);
+        assert_memory_equal(ids, golden, sizeof golden);
+    }
+    generate(&session, false, 1, DRAWN, drawn);
+    generate(&session, true, 1, DRAWN, ids);
+    assert_memory_equal(ids, drawn, sizeof drawn);
+    assert_memory_not_equal(ids, golden, sizeof drawn);
     rt_session_close(&session);
     compiled_close(&c);
 }

@@ -256,6 +256,10 @@ static void late_copies(void **state)
     assert_false(differs(emulation, &bug, false, false));
     assert_true(differs(emulation, &bug, false, true));
     close_bug(&bug);
+    open_bug(&bug, "late_publish.cu"); /* published results likewise */
+    assert_false(differs(emulation, &bug, false, false));
+    assert_true(differs(emulation, &bug, false, true));
+    close_bug(&bug);
     open_bug(&bug, "early_prefetch.cu");
     assert_true(differs(emulation, &bug, false, false) || differs(emulation, &bug, true, false));
     close_bug(&bug);

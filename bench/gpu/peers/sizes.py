@@ -1,4 +1,5 @@
-"""What the peers share: sizes of the decoders, names of their weights, what a row reports.
+"""What the peers share: sizes of the decoders, their bounds, names of their weights, what a row
+reports.
 
 A row is a JSON file that bench/gpu/run writes:
 
@@ -55,6 +56,21 @@ def sizes_of(config):
         eps=config["rms_norm_eps"],
         theta=config.get("rope_theta", nested.get("rope_theta", 10000.0)),
     )
+
+
+def least_ms(row, gbs, tflops):
+    """Least milliseconds of a call of a row: weights and live cache once a pass, or the operations
+    at the full rate. One pass takes the prompt, one each further token but the last."""
+    s = sizes_of(row["config"])
+    layer = s.width * s.head * (2 * s.heads + 2 * s.kv) + 3 * s.width * s.hidden
+    weights = layer * s.depth + s.vocab * s.width
+    cache = 2 * s.kv * s.head * s.depth * row["batch"]
+    total = 0.0
+    for at in range(row["prompt"], row["max_length"]):
+        tokens = row["batch"] * (row["prompt"] if at == row["prompt"] else 1)
+        read = 2 * (weights + cache * at) / (1e6 * gbs)
+        total += max(read, 2 * weights * tokens / (1e9 * tflops))
+    return total
 
 
 PARTS = {  # of a layer: what is multiplied as one matrix, by names in the checkpoint
