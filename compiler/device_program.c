@@ -22,10 +22,19 @@ static const char *lint(struct job *job, const struct cuda_kernel *kernel,
     return reason ? arena_copy(job->arena, reason, strlen(reason)) : NULL;
 }
 
+/* Kernels that have code. */
+static size_t count_code(const struct device_program *program)
+{
+    size_t count = 0;
+    for (int i = 0; i < program->emitted.kernel_count; i++)
+        count += program->emitted.kernels[i].text != NULL;
+    return count;
+}
+
 /* The kernels that were compiled in an earlier round, by text, which holds their names. */
 struct compiler {
     struct job *job;
-    struct nvrtc nvrtc;
+    struct nvrtc nvrtc; /* found when there is something to compile */
     struct device_options options;
     struct map known; /* to struct device_code */
 };
@@ -48,7 +57,10 @@ static void compile(struct compiler *c, struct device_program *program)
         source->text = cuda_kernel_source(arena, &program->emitted, (int)i, &source->length);
         numbers[wanted++] = i;
     }
-    nvrtc_compile(arena, &c->nvrtc, sources, wanted, &c->options, codes);
+    if (wanted > 0 && !c->nvrtc.path)
+        c->nvrtc = nvrtc_find(arena, c->job->options->cuda);
+    if (wanted > 0)
+        nvrtc_compile(arena, &c->nvrtc, sources, wanted, &c->options, codes);
     for (size_t i = 0; i < wanted; i++)
         map_set(&c->known, program->emitted.kernels[numbers[i]].text, &codes[i]);
     for (size_t i = 0; i < count; i++) {
@@ -161,7 +173,6 @@ struct device_program device_compile(struct job *job, const char *path, unsigned
 {
     struct compiler compiler = {
         .job = job,
-        .nvrtc = nvrtc_find(job->arena, job->options->cuda),
         .options = {.architecture = job->pipeline.target->gpu->architecture,
                     .ptx = ptx,
                     .threads = threads,
@@ -171,8 +182,8 @@ struct device_program device_compile(struct job *job, const char *path, unsigned
     };
     struct map attempts = map_create(job->arena);
     struct device_program program = device_emit(job);
-    progress_begin(arena_printf(job->arena, "compiling %d kernels for %s",
-                                program.emitted.kernel_count, job->pipeline.target->name));
+    progress_begin(arena_printf(job->arena, "compiling %zu kernels for %s", count_code(&program),
+                                job->pipeline.target->name));
     compile(&compiler, &program);
     while (replace_spilling(job, &program, &attempts)) {
         program = device_emit(job);
@@ -209,15 +220,6 @@ static double peak_of(const struct gpu *gpu, enum dtype compute)
     bool bf16 = compute == DTYPE_bf16;
     double group = rates[bf16 ? FAMILY_wgmma_bf16 : FAMILY_wgmma_tf32].peak;
     return group > 0 ? group : rates[bf16 ? FAMILY_mma_bf16 : FAMILY_mma_tf32].peak;
-}
-
-/* Kernels that have code. */
-static size_t count_code(const struct device_program *program)
-{
-    size_t count = 0;
-    for (int i = 0; i < program->emitted.kernel_count; i++)
-        count += program->emitted.kernels[i].text != NULL;
-    return count;
 }
 
 struct rt_target device_target(const struct gpu *gpu)

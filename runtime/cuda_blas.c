@@ -4,6 +4,7 @@
 #include "runtime/cuda_device.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,21 +19,33 @@ static const struct symbol {
 };
 
 /* The newest first; each needs a driver for its CUDA version. */
-static void *open_library(int driver)
+static void *open_in(const char *folder, const char *below, int driver)
 {
     static const struct {
         const char *name;
         int oldest_driver;
     } libraries[] = {
         {"libcublasLt.so.13", 13000}, {"libcublasLt.so.12", 12000}, {"libcublasLt.so", 0}};
-    const char *named = getenv("SINTER_CUBLASLT_LIBRARY");
+    char path[4096];
     void *library = NULL;
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries && !library; i++) {
+        int length = snprintf(path, sizeof path, "%s%s%s", folder, below, libraries[i].name);
+        if (length < (int)sizeof path && driver >= libraries[i].oldest_driver)
+            library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    }
+    return library;
+}
+
+/* Where the loader looks, then in the toolkit. */
+static void *open_library(int driver)
+{
+    const char *named = getenv("SINTER_CUBLASLT_LIBRARY"), *toolkit = getenv("CUDA_HOME");
     if (named && *named)
         return dlopen(named, RTLD_NOW | RTLD_LOCAL);
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries && !library; i++)
-        if (driver >= libraries[i].oldest_driver)
-            library = dlopen(libraries[i].name, RTLD_NOW | RTLD_LOCAL);
-    return library;
+    void *library = open_in("", "", driver);
+    if (!library && toolkit && *toolkit)
+        library = open_in(toolkit, "/lib64/", driver);
+    return library ? library : open_in("/usr/local/cuda", "/lib64/", driver);
 }
 
 rt_status rt_blas_load(int driver, const struct blas_library **out)

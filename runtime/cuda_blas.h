@@ -59,9 +59,10 @@ struct blas_library {
 };
 
 /*
- * Loads the library at the first call; *library then stays valid. The environment variable
- * SINTER_CUBLASLT_LIBRARY names another one than libcublasLt.so.13 or, with a driver before CUDA
- * 13 or where there is none, libcublasLt.so.12. A failure has exit code 5.
+ * Loads the library at the first call; *library then stays valid. It is libcublasLt.so.13 or, with
+ * a driver (of CUDA version `driver`) that is older or where there is none, libcublasLt.so.12,
+ * where the loader looks, else in the toolkit: CUDA_HOME, /usr/local/cuda. The environment
+ * variable SINTER_CUBLASLT_LIBRARY names another. A failure has exit code 5.
  */
 rt_status rt_blas_load(int driver, const struct blas_library **library);
 
