@@ -28,7 +28,9 @@ static const char model[] =
     "    x = x + reshape(attention(heads, heads, heads, causal=true), [batch, seq, 16])\n"
     "    output logits = linear(x, table)\n}\n";
 
-enum shape { SPREAD, TIES, FLAT, PEAK, HOLES, HUGE_ONES, RISING, NANS, ONE_NAN, ONE_INFINITY, ONE_LOW };
+enum shape {
+    SPREAD, TIES, FLAT, PEAK, HOLES, HUGE_ONES, RISING, NANS, ONE_NAN, ONE_INFINITY, ONE_LOW
+};
 
 struct drawing {
     enum shape shape;
