@@ -135,8 +135,7 @@ static void add_gpu(struct job *job, const struct program_facts *facts, const ch
     add_unit(units, text.text, text.length);
 }
 
-/* PTX of the oldest architecture serves all later ones; one copy of it is enough. */
-static bool wants_ptx(const struct job *jobs, size_t count, size_t number)
+bool program_wants_ptx(const struct job *jobs, size_t count, size_t number)
 {
     for (size_t i = 0; i < count; i++) {
         const struct gpu *gpu = jobs[i].pipeline.target->gpu;
@@ -153,7 +152,7 @@ static struct units make_units(struct job *jobs, size_t count, const char *path)
         struct job *job = &jobs[i];
         struct program_facts facts = program_facts_of(job, (int)i, i + 1 < count);
         if (job->pipeline.target->gpu)
-            add_gpu(job, &facts, path, wants_ptx(jobs, count, i), &units);
+            add_gpu(job, &facts, path, program_wants_ptx(jobs, count, i), &units);
         else
             add_cpu(job, &facts, &units);
     }

@@ -17,6 +17,10 @@ struct object *program_compile(struct job *jobs, size_t job_count, const char *p
 /* What the tables of program `number` say beside the module; adds the module's facts. */
 struct program_facts program_facts_of(struct job *job, int number, bool more);
 
+/* Whether program `number` carries PTX: that of the oldest architecture serves all later ones; one
+ * copy of it is enough. */
+bool program_wants_ptx(const struct job *jobs, size_t count, size_t number);
+
 /* How many threads or processes compile. */
 unsigned program_threads(const struct job *job);
 

@@ -2,6 +2,7 @@
  * Repetition penalty (Keskar et al. 2019), temperature, top-k, top-p (Holtzman et al. 2020),
  * min-p, in this order, then the arg-max of logit + Gumbel noise (Gumbel 1954), which draws from
  * the softmax. Every step is elementwise on sorted logits, so that it is the same everywhere.
+ * A token that is drawn from logits that are not all finite would mean nothing: it is -1.
  * Nodes are made one a statement: C leaves the order of arguments open, and names follow it.
  */
 #include "passes/sampling.h"
@@ -112,21 +113,54 @@ static struct sampler begin(struct module *module, const char *name, struct valu
                             {logits->type.dims[0], logits->type.dims[1]}};
 }
 
-static struct value *arg_max(struct sampler *s, struct value *value)
+/* Of [B, 1]: [B]. */
+static struct value *flat(struct sampler *s, struct value *value)
 {
-    return build_reduce(&s->builder, OP_argmax, value, (int64_t[]){1}, 1);
+    return build_reshape(&s->builder, value, 1, s->dims);
 }
 
-static void output_token(struct sampler *s, struct value *token)
+static struct value *arg_max(struct sampler *s, struct value *value)
 {
-    build_output(&s->builder, "token", build_reshape(&s->builder, token, 1, s->dims));
+    return flat(s, build_reduce(&s->builder, OP_argmax, value, (int64_t[]){1}, 1));
+}
+
+/* Whether the logits of these ids, one of each row, are finite. */
+static struct value *finite_at(struct sampler *s, struct value *logits, struct value *id)
+{
+    return build_unary(&s->builder, OP_isfinite, build_gather(&s->builder, logits, id, 1));
+}
+
+static void output_token(struct sampler *s, struct value *token, struct value *finite)
+{
+    struct builder *b = &s->builder;
+    build_output(b, "token", build_select(b, finite, token, integer(s, -1)));
+}
+
+/* The arg-max is a logit that is not finite, if there is one. */
+static void add_greedy(struct sampler *s, struct value *logits)
+{
+    struct builder *b = &s->builder;
+    struct value *sound = build_unary(b, OP_isfinite, logits);
+    struct value *token = arg_max(s, build_select(b, sound, logits, real(s, __builtin_inf())));
+    output_token(s, token, finite_at(s, logits, token));
+}
+
+/* Sorted logits that are not finite stand at one of the ends. */
+static struct value *finite_ends(struct sampler *s, struct value *logits, struct value *ids)
+{
+    struct builder *b = &s->builder;
+    struct value *first = flat(s, build_slice(b, ids, 1, 0, 1));
+    struct value *last = flat(s, build_slice(b, ids, 1, s->dims[1] - 1, 1));
+    first = finite_at(s, logits, first);
+    last = finite_at(s, logits, last);
+    return build_binary(b, OP_and, first, last);
 }
 
 void add_sampling_functions(struct module *module, struct value *logits, struct value *seen,
                             struct value *pos)
 {
     struct sampler greedy = begin(module, "greedy", logits);
-    output_token(&greedy, arg_max(&greedy, logits));
+    add_greedy(&greedy, logits);
 
     struct sampler s = begin(module, "sample", logits);
     struct value *temperature = scalar_param(&s, "temperature", DTYPE_f32);
@@ -137,5 +171,6 @@ void add_sampling_functions(struct module *module, struct value *logits, struct 
     struct value *noisy = build_binary(&s.builder, OP_add, values, gumbel(&s, ids, pos));
     struct value *kept = keep(&s, values), *never = real(&s, -__builtin_inf());
     noisy = build_select(&s.builder, kept, noisy, never);
-    output_token(&s, build_gather(&s.builder, ids, arg_max(&s, noisy), 1));
+    struct value *token = build_gather(&s.builder, ids, arg_max(&s, noisy), 1);
+    output_token(&s, token, finite_ends(&s, logits, ids));
 }

@@ -9,7 +9,7 @@
 #include "ir/gpu_blas.h"
 #include "ir/ir.h"
 
-enum { TILE_CANDIDATES = 192 };
+enum { TILE_CANDIDATES = 256 };
 
 /* The attributes that a candidate sets; 0 means the attribute's default. `tiles` counts only for
  * skeletons whose number of blocks does not follow from the others. */

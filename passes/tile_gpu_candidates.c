@@ -39,17 +39,11 @@ static void add(struct tile_list *list, struct tile_candidate candidate)
 
 /* --- products by tiles --- */
 
-/* The list of kernels that do well on sm_80; depth counts elements of 2 bytes. */
 static const struct {
     short rows, cols, depth, stages, warps_m, warps_n;
 } tiles[] = {
-    {256, 128, 32, 3, 4, 2}, {128, 256, 32, 3, 2, 4}, {256, 64, 32, 4, 4, 1},
-    {64, 256, 32, 4, 1, 4},  {128, 128, 32, 5, 2, 2}, {128, 128, 32, 4, 2, 2},
-    {128, 128, 32, 3, 2, 2}, {128, 64, 32, 6, 2, 2},  {64, 128, 32, 6, 2, 2},
-    {64, 64, 32, 10, 2, 2},  {256, 128, 64, 3, 4, 2}, {128, 256, 64, 3, 2, 4},
-    {256, 64, 64, 3, 4, 1},  {64, 256, 64, 3, 1, 4},  {128, 128, 64, 4, 2, 2},
-    {128, 128, 64, 3, 2, 2}, {128, 128, 64, 3, 4, 2}, {128, 64, 64, 3, 2, 2},
-    {64, 128, 64, 3, 2, 2},  {64, 64, 64, 5, 2, 2},   {64, 64, 32, 3, 2, 2},
+#define TILE_PRODUCT(...) {__VA_ARGS__},
+#include "passes/tile_shapes.def"
 };
 
 enum { TILES = sizeof tiles / sizeof *tiles };
@@ -164,8 +158,8 @@ static const struct node *find_node(const struct tile_subject *s, enum op op)
 static const struct {
     short rows, stages, warps;
 } whole[] = {
-    {128, 2, 4}, {128, 2, 8}, {64, 2, 2}, {64, 2, 4}, {64, 3, 4},
-    {32, 2, 2},  {32, 3, 2},  {16, 2, 1}, {16, 3, 1}, {16, 4, 1},
+#define TILE_ATTENTION(...) {__VA_ARGS__},
+#include "passes/tile_shapes.def"
 };
 
 /* Blocks of keys are no choice: all chunks of a prompt sum in the same order. */

@@ -3,7 +3,7 @@
  * used where they are mapped, and kernels run on the thread pool.
  */
 #include "runtime/cpu_features.h"
-#include "runtime/device.h"
+#include "runtime/device_host.h"
 #include "runtime/pool.h"
 #include "runtime/process.h"
 
@@ -20,18 +20,13 @@ enum {
 };
 
 struct cpu {
-    struct rt_device base;
+    struct rt_host_device host;
     struct rt_pool *pool;
     bool caller_works;
     const struct rt_program *program;
-    unsigned char *arena;
     size_t arena_bytes;
     void **operands;         /* of all functions, one after the other */
     size_t *first_operand;   /* of each function */
-    unsigned char *fetched;  /* RT_FETCHES slots */
-    rt_u64 fetch_bytes;      /* of a slot */
-    rt_u32 fetches;
-    rt_u64 stamps[RT_STAMPS];
 };
 
 static struct cpu *cpu_of(struct rt_device *device)
@@ -54,14 +49,14 @@ static rt_status cpu_open(struct rt_device **device, const struct rt_device_opti
     *device = NULL;
     if (!cpu)
         return rt_fail(OUT_OF_MEMORY, sizeof *cpu);
-    cpu->base.table = &rt_device_cpu;
+    cpu->host.base.table = &rt_device_cpu;
     cpu->caller_works = options->caller_works;
     rt_status status = rt_pool_open(&cpu->pool, options->threads, options->caller_works);
     if (status) {
         free(cpu);
         return status;
     }
-    *device = &cpu->base;
+    *device = &cpu->host.base;
     return 0;
 }
 
@@ -69,11 +64,11 @@ static void cpu_close(struct rt_device *device)
 {
     struct cpu *cpu = cpu_of(device);
     rt_pool_close(cpu->pool);
-    if (cpu->arena)
-        munmap(cpu->arena, cpu->arena_bytes);
+    if (cpu->host.arena)
+        munmap(cpu->host.arena, cpu->arena_bytes);
     free(cpu->operands);
     free(cpu->first_operand);
-    free(cpu->fetched);
+    rt_host_release(&cpu->host);
     free(cpu);
 }
 
@@ -95,7 +90,7 @@ static rt_status map_arena(struct cpu *cpu, rt_u64 bytes)
         return rt_fail(ARENA_MEMORY, (unsigned long long)bytes, strerror(errno));
     if (cpu->arena_bytes >= HUGE_PAGE)
         madvise(arena, cpu->arena_bytes, MADV_HUGEPAGE); /* advice only: may fail */
-    cpu->arena = arena;
+    cpu->host.arena = arena;
     return 0;
 }
 
@@ -104,7 +99,7 @@ static void *resolve(const struct cpu *cpu, const struct rt_operand *operand,
 {
     switch (operand->space) {
     case RT_SPACE_ARENA:
-        return cpu->arena + operand->offset;
+        return cpu->host.arena + operand->offset;
     case RT_SPACE_WEIGHT:
         return (unsigned char *)weights[operand->index] + operand->offset;
     default:
@@ -142,11 +137,9 @@ static rt_status cpu_bind(struct rt_device *device, const struct rt_program *pro
     if (facts.memory_bytes && program->arena_bytes > facts.memory_bytes)
         return rt_fail(ARENA_MEMORY, (unsigned long long)program->arena_bytes,
                        "more than this machine has");
-    cpu->fetch_bytes = rt_fetch_bytes(program);
-    cpu->fetched = malloc(RT_FETCHES * cpu->fetch_bytes);
-    if (!cpu->fetched)
-        return rt_fail(OUT_OF_MEMORY, (size_t)(RT_FETCHES * cpu->fetch_bytes));
-    rt_status status = map_arena(cpu, program->arena_bytes);
+    rt_status status = rt_host_reserve(&cpu->host, program);
+    if (!status)
+        status = map_arena(cpu, program->arena_bytes);
     return status ? status : resolve_operands(cpu, weights);
 }
 
@@ -167,78 +160,6 @@ static rt_status cpu_launch(struct rt_device *device, rt_u32 index)
     rt_u32 count = cpu_of(device)->program->functions[index].step_count;
     for (rt_u32 i = 0; i < count; i++)
         cpu_run_step(device, index, i);
-    return 0;
-}
-
-static rt_status cpu_wait(struct rt_device *device)
-{
-    (void)device; /* launch returns when all is done */
-    return 0;
-}
-
-static rt_status cpu_write(struct rt_device *device, rt_u64 offset, const void *from,
-                           rt_u64 bytes)
-{
-    memcpy(cpu_of(device)->arena + offset, from, (size_t)bytes);
-    return 0;
-}
-
-static rt_status cpu_read(struct rt_device *device, rt_u64 offset, void *to, rt_u64 bytes)
-{
-    memcpy(to, cpu_of(device)->arena + offset, (size_t)bytes);
-    return 0;
-}
-
-static rt_status cpu_copy(struct rt_device *device, rt_u64 to, rt_u64 from, rt_u64 bytes)
-{
-    unsigned char *arena = cpu_of(device)->arena;
-    memcpy(arena + to, arena + from, (size_t)bytes);
-    return 0;
-}
-
-static rt_status cpu_fetch(struct rt_device *device, rt_u64 offset, rt_u64 bytes, rt_u32 *ticket)
-{
-    struct cpu *cpu = cpu_of(device);
-    *ticket = cpu->fetches++ % RT_FETCHES;
-    if (bytes > cpu->fetch_bytes)
-        return rt_fail(INTERNAL, "a fetched result is too large", __func__);
-    memcpy(cpu->fetched + *ticket * cpu->fetch_bytes, cpu->arena + offset, (size_t)bytes);
-    return 0;
-}
-
-static rt_status cpu_collect(struct rt_device *device, rt_u32 ticket, void *to, rt_u64 bytes)
-{
-    struct cpu *cpu = cpu_of(device);
-    memcpy(to, cpu->fetched + ticket * cpu->fetch_bytes, (size_t)bytes);
-    return 0;
-}
-
-static rt_status cpu_stamp(struct rt_device *device, rt_u32 which)
-{
-    cpu_of(device)->stamps[which] = rt_now();
-    return 0;
-}
-
-static rt_status cpu_elapsed(struct rt_device *device, rt_u32 from, rt_u32 to,
-                             rt_u64 *nanoseconds)
-{
-    *nanoseconds = cpu_of(device)->stamps[to] - cpu_of(device)->stamps[from];
-    return 0;
-}
-
-static rt_status cpu_fill(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
-                          const void *value, unsigned size)
-{
-    unsigned char *at = cpu_of(device)->arena + offset;
-    for (rt_u64 i = 0; i + size <= bytes; i += size)
-        memcpy(at + i, value, size);
-    return 0;
-}
-
-static rt_status cpu_view(struct rt_device *device, rt_u64 offset, rt_u64 bytes, const void **at)
-{
-    (void)bytes;
-    *at = cpu_of(device)->arena + offset;
     return 0;
 }
 
@@ -279,16 +200,7 @@ const struct rt_device_table rt_device_cpu = {
     .bind = cpu_bind,
     .launch = cpu_launch,
     .run_step = cpu_run_step,
-    .wait = cpu_wait,
-    .write = cpu_write,
-    .read = cpu_read,
-    .copy = cpu_copy,
-    .fetch = cpu_fetch,
-    .collect = cpu_collect,
-    .stamp = cpu_stamp,
-    .elapsed = cpu_elapsed,
+    RT_HOST_ENTRIES,
     .time_steps = cpu_time_steps,
-    .fill = cpu_fill,
-    .view = cpu_view,
     .run = cpu_run,
 };

@@ -82,12 +82,6 @@ static rt_status allocate(struct rt_generator *generator)
     generator->tokens = calloc(3 * batch, sizeof *generator->tokens);
     if (!generator->sequences || !generator->tokens)
         return rt_fail(OUT_OF_MEMORY, batch * sizeof *generator->sequences);
-    generator->logits_port = rt_session_state(generator->session, "logits");
-    if (generator->logits_port && generator->logits_port->dtype == RT_F32) {
-        generator->logits = malloc(generator->logits_port->bytes);
-        if (!generator->logits)
-            return rt_fail(OUT_OF_MEMORY, (size_t)generator->logits_port->bytes);
-    }
     generator->counts = generator->tokens + batch;
     generator->numbers = generator->counts + batch;
     return 0;
@@ -117,7 +111,6 @@ void rt_generator_close(struct rt_generator *generator)
     rt_feeder_close(&generator->prompts);
     free(generator->sequences);
     free(generator->tokens);
-    free(generator->logits);
     *generator = (struct rt_generator){0};
 }
 
@@ -152,27 +145,6 @@ static rt_status prefill(struct rt_generator *generator, const struct rt_row *ro
     return 0;
 }
 
-rt_status generator_check_logits(struct rt_generator *generator, const struct rt_row *rows,
-                                 rt_i64 count, bool all)
-{
-    const struct rt_session *session = generator->session;
-    if (!generator->logits)
-        return 0;
-    rt_i64 vocabulary = rt_port_elements(generator->logits_port) / session->program->batch;
-    rt_status status =
-        rt_session_read(generator->session, generator->logits_port, generator->logits);
-    for (rt_i64 i = 0; i < count && !status; i++) {
-        const float *logits = generator->logits + i * vocabulary;
-        float spread = 0; /* a number times 0 is 0 only if it is finite */
-        for (rt_i64 j = 0; j < vocabulary && (all || !rows[i].done); j++)
-            spread += logits[j] * 0;
-        if (spread != 0)
-            status = rt_fail(LOGITS_NOT_FINITE, (long long)rows[i].count + 1,
-                             (long long)rows[i].number + 1);
-    }
-    return status;
-}
-
 rt_status generator_write_numbers(struct rt_generator *generator, const struct rt_row *rows,
                                   rt_i64 count)
 {
@@ -185,9 +157,7 @@ rt_status generator_write_numbers(struct rt_generator *generator, const struct r
 
 static rt_status sample(struct rt_generator *generator, const struct rt_row *rows, rt_i64 count)
 {
-    rt_status status = generator_check_logits(generator, rows, count, false);
-    if (!status)
-        status = generator_write_numbers(generator, rows, count);
+    rt_status status = generator_write_numbers(generator, rows, count);
     if (!status)
         status = rt_session_launch(generator->session, generator->sampler);
     return status ? status
@@ -216,6 +186,8 @@ static rt_status accept(struct rt_generator *generator, struct rt_row *rows, rt_
     struct rt_row *row = &rows[index];
     rt_i32 token = generator->tokens[index];
     bool stop = false;
+    if (token < 0)
+        return rt_fail(LOGITS_NOT_FINITE, (long long)row->count + 1, (long long)row->number + 1);
     row->ids[row->count++] = token;
     if (!generator->sampling.ignore_eos && is_eos(generator->session->program, token))
         return finish_row(row, RT_STOP_EOS);

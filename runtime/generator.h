@@ -47,8 +47,7 @@ struct rt_generator {
     struct rt_feeder prompts;
     struct rt_feed_function decode;
     rt_u32 sampler; /* function `greedy` or `sample` */
-    const struct rt_port *token, *row, *logits_port;
-    float *logits; /* [B,V], a copy that is checked; NULL if the program shows none */
+    const struct rt_port *token, *row;
     struct rt_sequence *sequences; /* [B] */
     rt_i32 *tokens, *counts, *numbers; /* [B] each */
     bool ahead; /* the next step is launched before a token is read */

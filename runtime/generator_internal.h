@@ -9,11 +9,6 @@ enum generator_stamp { GENERATOR_BEGIN, GENERATOR_FED, GENERATOR_FIRST, GENERATO
 
 rt_status generator_stamp(struct rt_generator *generator, enum generator_stamp which);
 
-/* A token drawn from logits that are not finite would mean nothing, and nothing would show it. Of
- * the rows that go on, or of `all`. */
-rt_status generator_check_logits(struct rt_generator *generator, const struct rt_row *rows,
-                                 rt_i64 count, bool all);
-
 /* The samples' numbers, where the sampler wants them. */
 rt_status generator_write_numbers(struct rt_generator *generator, const struct rt_row *rows,
                                   rt_i64 count);

@@ -1,5 +1,6 @@
 /* The C interface: opening, closing, prediction. See library.h. */
 #include "runtime/library_model.h"
+#include "runtime/report.h"
 #include "runtime/roles.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ SINTER_EXPORT int sinter_open(struct sinter_model **model, const char *weights, 
         .anywhere = strcmp(rt_program.task, "generate") != 0,
     };
     rt_status_clear();
+    rt_report_silence();
     *model = NULL;
     struct sinter_model *opened = calloc(1, sizeof *opened);
     if (!opened)

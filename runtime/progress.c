@@ -2,6 +2,7 @@
 #include "runtime/progress.h"
 
 #include "runtime/process.h"
+#include "runtime/report.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ void rt_progress_open(struct rt_progress *progress, const char *what, rt_i64 tot
         .what = what,
         .total = total,
         .started = rt_now(),
-        .terminal = isatty(STDERR_FILENO) == 1,
+        .terminal = isatty(STDERR_FILENO) == 1 && !rt_report_silent(),
     };
 }
 

@@ -10,12 +10,22 @@
 enum { MESSAGE_BYTES = 2048 };
 
 static const char *program_name = "program";
-static bool as_json;
+static bool as_json, silent;
 
 void rt_report_open(const char *program, bool json)
 {
     program_name = program;
     as_json = json;
+}
+
+void rt_report_silence(void)
+{
+    silent = true;
+}
+
+bool rt_report_silent(void)
+{
+    return silent;
 }
 
 /* User text reaches messages: keep every message on one line. */
@@ -77,6 +87,8 @@ void rt_report_warning(const char *format, ...)
 {
     char text[MESSAGE_BYTES];
     va_list arguments;
+    if (silent)
+        return;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);

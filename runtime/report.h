@@ -12,6 +12,11 @@
 /* The name is kept, not copied. */
 void rt_report_open(const char *program, bool json);
 
+/* From now on warnings and progress are not shown: the process is not ours, but that of a program
+ * which uses a model as a library. */
+void rt_report_silence(void);
+bool rt_report_silent(void);
+
 /* Prints the text of rt_status_text for a failure `code`; nothing for EXIT_OK and EXIT_PIPE. */
 void rt_report_failure(int code);
 

@@ -12,10 +12,11 @@
  *            becomes the logits of position count-1 of the chunk; marks tokens as seen.
  *   decode   as prefill with C = 1; for generated tokens only.
  *   score    as prefill, and output all_logits f32[B,C,V]: the logits of every position.
- *   greedy   output token i32[B]: arg-max of logits, lowest id on ties.
+ *   greedy   output token i32[B]: arg-max of logits, lowest id on ties; -1 for a row whose logits
+ *            are not all finite.
  *   sample   inputs seed i32[2] (low and high half), temperature f32[], top_k i32[] (0 = off),
  *            top_p f32[] (1 = off), min_p f32[] (0 = off), penalty f32[] (1 = off), row i32[B]
- *            (number of the sample in the whole run); output token i32[B].
+ *            (number of the sample in the whole run); output token i32[B], likewise.
  *
  * Task `predict` (and `fit` executables, for their verb predict):
  *   predict  the model's inputs by the names of the description; its outputs by theirs.

@@ -125,13 +125,16 @@ static void write_function(struct rt_json_writer *json, const struct explained_f
     rt_json_write_end(json);
 }
 
-/* What compiled kernels turn out to be changes their tiles: so that comes first. */
-static const struct device_program *compile_code(struct job *job)
+/* What compiled kernels turn out to be changes their tiles: so that comes first. They are compiled
+ * as `build` does it, so that its code in the cache serves. */
+static const struct device_program *compile_code(struct job *jobs, size_t count, size_t number)
 {
+    struct job *job = &jobs[number];
     if (!job->options->code || !job->pipeline.target->gpu)
         return NULL;
     struct device_program *program = arena_new(job->arena, struct device_program);
-    *program = device_compile(job, job->name, program_threads(job), false);
+    *program = device_compile(job, job->name, program_threads(job),
+                              program_wants_ptx(jobs, count, number));
     return program;
 }
 
@@ -175,7 +178,7 @@ int command_explain(const struct options *options)
     if (options->json && job.target_count > 1)
         rt_json_write_array(&json, NULL);
     for (size_t i = 0; i < job.target_count; i++) {
-        const struct device_program *code = compile_code(&jobs[i]);
+        const struct device_program *code = compile_code(jobs, job.target_count, i);
         const struct explained_function *functions =
             explain_module(jobs[i].module, jobs[i].pipeline.target);
         if (options->json)

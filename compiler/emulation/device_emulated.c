@@ -2,7 +2,7 @@
 #include "compiler/emulation/device_emulated.h"
 
 #include "compiler/emulation/product.h"
-#include "runtime/process.h"
+#include "runtime/device_host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,16 +11,11 @@
 enum { ALIGNMENT = 256, REGIONS_MOST = 48 };
 
 struct emulated_device {
-    struct rt_device base;
+    struct rt_host_device host;
     const struct emulated_program *offered;
     const struct rt_program *program;
     struct emulation *emulation;
-    unsigned char *arena;
     unsigned char **weights;
-    unsigned char *fetched;  /* RT_FETCHES slots */
-    rt_u64 fetch_bytes;
-    rt_u32 fetches;
-    rt_u64 stamps[RT_STAMPS];
 };
 
 static struct emulated_program *programs;
@@ -73,9 +68,9 @@ static rt_status device_open(struct rt_device **device, const struct rt_device_o
     *device = NULL;
     if (!emulated)
         return rt_fail(OUT_OF_MEMORY, sizeof *emulated);
-    emulated->base.table = &rt_device_emulated;
+    emulated->host.base.table = &rt_device_emulated;
     emulated->emulation = emulation_create();
-    *device = &emulated->base;
+    *device = &emulated->host.base;
     return 0;
 }
 
@@ -86,8 +81,8 @@ static void device_close(struct rt_device *device)
         free(emulated->weights[i]);
     emulation_destroy(emulated->emulation);
     free(emulated->weights);
-    free(emulated->arena);
-    free(emulated->fetched);
+    free(emulated->host.arena);
+    rt_host_release(&emulated->host);
     free(emulated);
 }
 
@@ -133,14 +128,12 @@ static rt_status device_bind(struct rt_device *device, const struct rt_program *
     emulated->offered = find(program);
     if (!emulated->offered)
         return rt_fail(INTERNAL, "a program without kernels for the emulation", program->model);
-    emulated->fetch_bytes = rt_fetch_bytes(program);
-    emulated->arena = aligned_alloc(ALIGNMENT, bytes);
-    emulated->fetched = malloc(RT_FETCHES * emulated->fetch_bytes);
+    emulated->host.arena = aligned_alloc(ALIGNMENT, bytes);
     emulated->weights = calloc(program->weight_count + 1, sizeof *emulated->weights);
-    if (!emulated->arena || !emulated->fetched || !emulated->weights)
+    if (!emulated->host.arena || !emulated->weights)
         return rt_fail(OUT_OF_MEMORY, bytes);
-    memset(emulated->arena, 0, bytes);
-    rt_status status = 0;
+    memset(emulated->host.arena, 0, bytes);
+    rt_status status = rt_host_reserve(&emulated->host, program);
     for (rt_u32 i = 0; i < program->weight_count && !status; i++)
         status = place_weight(emulated, i, weights[i]);
     return status;
@@ -155,14 +148,14 @@ static void *resolve(const struct emulated_device *emulated, const struct rt_ope
 {
     const struct rt_program *program = emulated->program;
     rt_u64 offset = operand->offset;
-    *region = (struct emulation_region){.base = emulated->arena,
+    *region = (struct emulation_region){.base = emulated->host.arena,
                                         .bytes = (size_t)program->arena_bytes,
                                         .written = true,
                                         .element = 1};
     switch (operand->space) {
-    case RT_SPACE_ARENA: return emulated->arena + offset;
-    case RT_SPACE_WORKSPACE: return emulated->arena + program->workspace_offset + offset;
-    case RT_SPACE_COUNTERS: return emulated->arena + program->counters_offset + offset;
+    case RT_SPACE_ARENA: return emulated->host.arena + offset;
+    case RT_SPACE_WORKSPACE: return emulated->host.arena + program->workspace_offset + offset;
+    case RT_SPACE_COUNTERS: return emulated->host.arena + program->counters_offset + offset;
     case RT_SPACE_WEIGHT: {
         const struct rt_weight *weight = &program->weights[operand->index];
         region->base = emulated->weights[operand->index];
@@ -222,83 +215,6 @@ static rt_status device_run_step(struct rt_device *device, rt_u32 function, rt_u
     return run_step(emulated, of, &of->steps[step]);
 }
 
-static rt_status device_wait(struct rt_device *device)
-{
-    (void)device; /* launch returns when all is done */
-    return 0;
-}
-
-/* --- copies --- */
-
-static rt_status device_write(struct rt_device *device, rt_u64 offset, const void *from,
-                              rt_u64 bytes)
-{
-    memcpy(device_of(device)->arena + offset, from, (size_t)bytes);
-    return 0;
-}
-
-static rt_status device_read(struct rt_device *device, rt_u64 offset, void *to, rt_u64 bytes)
-{
-    memcpy(to, device_of(device)->arena + offset, (size_t)bytes);
-    return 0;
-}
-
-static rt_status device_copy(struct rt_device *device, rt_u64 to, rt_u64 from, rt_u64 bytes)
-{
-    unsigned char *arena = device_of(device)->arena;
-    memcpy(arena + to, arena + from, (size_t)bytes);
-    return 0;
-}
-
-static rt_status device_fetch(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
-                              rt_u32 *ticket)
-{
-    struct emulated_device *emulated = device_of(device);
-    *ticket = emulated->fetches++ % RT_FETCHES;
-    if (bytes > emulated->fetch_bytes)
-        return rt_fail(INTERNAL, "a fetched result is too large", __func__);
-    memcpy(emulated->fetched + *ticket * emulated->fetch_bytes, emulated->arena + offset,
-           (size_t)bytes);
-    return 0;
-}
-
-static rt_status device_collect(struct rt_device *device, rt_u32 ticket, void *to, rt_u64 bytes)
-{
-    struct emulated_device *emulated = device_of(device);
-    memcpy(to, emulated->fetched + ticket * emulated->fetch_bytes, (size_t)bytes);
-    return 0;
-}
-
-static rt_status device_stamp(struct rt_device *device, rt_u32 which)
-{
-    device_of(device)->stamps[which] = rt_now();
-    return 0;
-}
-
-static rt_status device_elapsed(struct rt_device *device, rt_u32 from, rt_u32 to,
-                                rt_u64 *nanoseconds)
-{
-    *nanoseconds = device_of(device)->stamps[to] - device_of(device)->stamps[from];
-    return 0;
-}
-
-static rt_status device_fill(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
-                             const void *value, unsigned size)
-{
-    unsigned char *at = device_of(device)->arena + offset;
-    for (rt_u64 i = 0; i + size <= bytes; i += size)
-        memcpy(at + i, value, size);
-    return 0;
-}
-
-static rt_status device_view(struct rt_device *device, rt_u64 offset, rt_u64 bytes,
-                             const void **at)
-{
-    (void)bytes;
-    *at = device_of(device)->arena + offset;
-    return 0;
-}
-
 static void device_run(struct rt_device *device, rt_kernel *kernel, void *const *operands,
                        rt_i64 tiles)
 {
@@ -315,15 +231,6 @@ const struct rt_device_table rt_device_emulated = {
     .bind = device_bind,
     .launch = device_launch,
     .run_step = device_run_step,
-    .wait = device_wait,
-    .write = device_write,
-    .read = device_read,
-    .copy = device_copy,
-    .fetch = device_fetch,
-    .collect = device_collect,
-    .stamp = device_stamp,
-    .elapsed = device_elapsed,
-    .fill = device_fill,
-    .view = device_view,
     .run = device_run,
+    RT_HOST_ENTRIES,
 };

@@ -141,11 +141,43 @@ static void one_step_is_in_flight(void **unused)
     assert_int_equal(launches, collected);
 }
 
+/* A logit that is not finite ends a run at its token, whichever way; ahead, one step later. */
+static void numbers_that_are_not_finite_are_noticed(void **unused)
+{
+    (void)unused;
+    for (int go_ahead = 0; go_ahead < 2; go_ahead++) {
+        struct rt_session_options options = {.threads = 1, .table = go_ahead ? &ahead : NULL};
+        struct rt_sampling sampling = {.penalty = 1, .top_p = 1, .ignore_eos = true};
+        struct rt_session session;
+        struct rt_generator generator;
+        rt_i32 prompt[] = {301, 302, 303}, ids[LENGTH];
+        struct rt_row row = {.prompt = {prompt, 3}, .most = 30, .ids = ids};
+        struct stop stop = {.row = -1};
+        assert_int_equal(rt_session_open(&session, toy_generate_program(1, LENGTH, NULL, 0),
+                                         &options), 0);
+        assert_int_equal(rt_generator_open(&generator, &session, &sampling), 0);
+        toy_overflow = 3 + 5; /* those after the fifth new token */
+        launches = 0;
+        assert_int_equal(rt_generator_run(&generator, &row, 1, listen, &stop), EXIT_NUMERIC);
+        assert_non_null(strstr(rt_status_text(), "not finite; new token 6 of prompt 1"));
+        assert_int_equal(stop.all, 5);
+        if (go_ahead)
+            assert_int_equal(launches, 7); /* tokens that were fetched: one beyond it */
+        toy_overflow = 0;
+        rt_status_clear();
+        assert_int_equal(rt_generator_run(&generator, &row, 1, listen, &stop), 0);
+        assert_int_equal(row.count, 30);
+        rt_generator_close(&generator);
+        rt_session_close(&session);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_those_of_generation_in_step),
         cmocka_unit_test(one_step_is_in_flight),
+        cmocka_unit_test(numbers_that_are_not_finite_are_noticed),
     };
     ahead = rt_device_cpu;
     ahead.open = open_device;

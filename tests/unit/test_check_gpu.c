@@ -127,9 +127,10 @@ static int objects_left(void)
 static struct job open_job(struct arena *arena)
 {
     struct options *options = arena_new(arena, struct options);
-    char *words[] = {"sinter", "check", model, "--target", "a100", "--threads", "1", NULL};
+    char *words[] = {"sinter",    "check", model,    "--target", "a100",
+                     "--threads", "1",     "--blas", "never",    NULL};
     assert_int_equal(rt_command_line_parse(&compiler_command_table,
-                                           (struct command_line *)options, 7, words),
+                                           (struct command_line *)options, 9, words),
                      0);
     struct job job = job_open(arena, options);
     job_run(&job);
@@ -236,7 +237,8 @@ static const struct outcome *command(const char *library, const char *setting, c
     const char *environment[] = {chosen, setting, NULL};
     const struct command_setting run_with = {.environment = environment};
     snprintf(chosen, sizeof chosen, "SINTER_CUDA_LIBRARY=%s", library);
-    return command_line(&run_with, "%s check %s --target a100 %s", SINTER_COMPILER, model, more);
+    return command_line(&run_with, "%s check %s --target a100 --blas never %s", SINTER_COMPILER,
+                        model, more);
 }
 
 static void expect_line(const struct outcome *o, const char *reason)

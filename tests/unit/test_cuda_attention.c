@@ -33,9 +33,9 @@ static void expect_right(const struct attention_outcome *o)
 }
 
 /* `plain`: lines are whole and come by asynchronous copies. */
-static void run(const struct attention_case *cases, int count, bool plain)
+static void run(const struct attention_case *cases, int count, bool plain, bool brief)
 {
-    struct attention_outcome o = attention_run(cases, count, false, 1);
+    struct attention_outcome o = attention_run(cases, count, brief, 1);
     expect_right(&o);
     if (plain)
         assert_int_equal(o.stores.wavefronts, o.stores.minimum);
@@ -138,50 +138,53 @@ static const struct attention_case scalar[] = {
 static void on_tensor_cores(void **state)
 {
     (void)state;
-    run(tensor, COUNT(tensor), true);
+    run(tensor, COUNT(tensor), true, false);
 }
 
 static void narrow_lines(void **state)
 {
     (void)state;
-    run(narrow, COUNT(narrow), false);
+    run(narrow, COUNT(narrow), false, false);
 }
 
 static void in_f32(void **state)
 {
     (void)state;
-    run(scalar, COUNT(scalar), true);
+    run(scalar, COUNT(scalar), true, false);
 }
 
-/* The tiles that passes choose from, each at every head size that it is meant for. */
+/* The tiles that passes choose from: each with every head size, every mask with every tile and
+ * every head size, blocks of keys by turns. */
 static void every_tile(void **state)
 {
     (void)state;
-    static const int tiles[][4] = {{128, 64, 4, 2}, {128, 64, 8, 2}, {128, 32, 4, 2},
-                                   {128, 32, 8, 2}, {64, 64, 4, 2},  {64, 32, 4, 2},
-                                   {32, 32, 2, 2},  {16, 32, 1, 2}};
-    static const int sizes[] = {8, 16, 64, 80, 96, 128, 160, 256};
-    if (!is_full())
-        return;
+    static const int tiles[][3] = {
+#define TILE_ATTENTION(...) {__VA_ARGS__},
+#include "passes/tile_shapes.def"
+    };
+    static const int sizes[] = {64, 80, 128, 256, 8, 16, 96, 160}, blocks[] = {16, 32, 64};
+    static const char *const how[] = {CACHED, CAUSAL, "window=9", "causal cached ring window=20"};
+    int most = is_full() ? COUNT(sizes) : 4;
     for (int i = 0; i < COUNT(tiles); i++) {
-        struct attention_case cases[2 * COUNT(sizes)];
+        struct attention_case cases[COUNT(sizes) * 2];
         int count = 0;
-        for (int k = 0; k < COUNT(sizes); k++)
-            for (int cached = 0; cached < 2; cached++)
-                cases[count++] = (struct attention_case){.batch = 1,
-                                                         .queries = 1 + (int)(tiles[i][0] * 1.2),
-                                                         .heads = 2,
-                                                         .groups = 1,
-                                                         .slots = 200,
-                                                         .size = sizes[k],
-                                                         .dtype = k % 2 ? "bf16" : "f16",
-                                                         .how = cached ? CACHED : CAUSAL,
-                                                         .positions = {31},
-                                                         .rows = tiles[i][0],
-                                                         .keys = tiles[i][1],
-                                                         .warps = tiles[i][2],
-                                                         .stages = tiles[i][3]};
-        run(cases, count, true);
+        for (int k = 0; k < most * (is_full() ? 2 : 1); k++) {
+            int other = i + k + k / most, size = sizes[k % most];
+            cases[count++] = (struct attention_case){.batch = 1,
+                                                     .queries = tiles[i][0] + 1 + other % 3 * 3,
+                                                     .heads = 2,
+                                                     .groups = 1 + other % 2,
+                                                     .slots = 170,
+                                                     .size = size,
+                                                     .dtype = other / 2 % 2 ? "bf16" : "f16",
+                                                     .how = how[other % 4],
+                                                     .positions = {31},
+                                                     .rows = tiles[i][0],
+                                                     .keys = size > 128 ? 32 : blocks[(i + k) % 3],
+                                                     .warps = tiles[i][2],
+                                                     .stages = tiles[i][1]};
+        }
+        run(cases, count, true, !is_full());
     }
 }
 

@@ -24,16 +24,14 @@ struct tile {
 };
 
 static const struct tile tiles[] = {
-    {256, 128, 32, 3, 4, 2}, {128, 256, 32, 3, 2, 4}, {256, 64, 32, 3, 4, 1},
-    {256, 64, 32, 4, 4, 1},  {64, 256, 32, 4, 1, 4},  {128, 128, 32, 3, 2, 2},
-    {128, 128, 32, 4, 2, 2}, {128, 128, 32, 5, 2, 2}, {128, 64, 32, 6, 2, 2},
-    {64, 128, 32, 6, 2, 2},  {64, 64, 32, 10, 2, 2},  {256, 128, 64, 3, 4, 2},
-    {128, 256, 64, 3, 2, 4}, {256, 64, 64, 3, 4, 1},  {256, 64, 64, 4, 4, 1},
-    {64, 256, 64, 3, 1, 4},  {64, 256, 64, 4, 1, 4},  {128, 128, 64, 3, 2, 2},
-    {128, 128, 64, 4, 2, 2}, {128, 64, 64, 3, 2, 2},  {64, 128, 64, 3, 2, 2},
-    {64, 64, 64, 5, 2, 2},   {128, 128, 64, 3, 4, 2},
+#define TILE_PRODUCT(...) {__VA_ARGS__},
+#include "passes/tile_shapes.def"
 };
 enum { TILES = sizeof tiles / sizeof *tiles };
+
+/* One of few columns, one of few rows. */
+static const struct tile square = {64, 64, 64, 5, 2, 2}, deep = {64, 64, 32, 10, 2, 2},
+                         tall = {128, 64, 32, 6, 2, 2}, broad = {64, 128, 32, 6, 2, 2};
 
 /* A product as IR: dtype of the operands, of its result, and of the tensors in memory. */
 struct product {
@@ -188,7 +186,7 @@ static void test_layouts(void **state)
         if (!is_full() && i % 2 != (i / 2 + i / 4 + i / 8) % 2)
             continue;
         const char *dtype = dtypes[i / 8];
-        const struct tile *tile = &tiles[i % 2 ? 9 : 21];
+        const struct tile *tile = i % 2 ? &broad : &square;
         struct product p = ragged(tile, i, i / 8 == 2 ? "f32" : dtype);
         p.dtype = dtype;
         p.transa = i >> 1 & 1;
@@ -204,7 +202,7 @@ static void test_layouts(void **state)
 static void test_conversions(void **state)
 {
     (void)state;
-    const struct tile *small = &tiles[21], *flat = &tiles[8];
+    const struct tile *small = &square, *flat = &tall;
     struct product products[] = {
         {small, 70, 72, 96, 0, "bf16", "bf16", "bf16", "f32", 0, 1, 0, 0, 0, 8},
         {flat, 130, 72, 200, 0, "bf16", "f32", "f32", "f16", 0, 1, 0, 0, 0, 4},
@@ -224,7 +222,7 @@ static void test_conversions(void **state)
 static void test_split(void **state)
 {
     (void)state;
-    const struct tile *small = &tiles[21], *flat = &tiles[10];
+    const struct tile *small = &square, *flat = &deep;
     struct product products[] = {
         {small, 70, 72, 64 * 7, 0, "bf16", "bf16", "bf16", "bf16", 0, 1, 0, 3, 2, 8},
         {flat, 64, 130, 32 * 8, 0, "bf16", "f32", "bf16", "bf16", 0, 1, 0, 4, 1, 4},
@@ -335,7 +333,8 @@ static void test_facts(void **state)
     (void)state;
     struct arena *arena = arena_create();
     struct str text = str_create(arena);
-    struct product p = ragged(&tiles[5], 1, "bf16");
+    static const struct tile even = {128, 128, 32, 3, 2, 2};
+    struct product p = ragged(&even, 1, "bf16");
     put_header(&text);
     put_product(arena, &text, 0, &p);
     struct module *module = ir_parse(arena, diag_add_source("facts.ir", text.text, text.length));

@@ -2,6 +2,7 @@
  * it is bound to one program. */
 #include "runtime/library.h"
 #include "runtime/program.h"
+#include "runtime/report.h"
 #include "tests/unit/toy_program.h"
 
 #include <setjmp.h>
@@ -12,7 +13,9 @@
 #include <cmocka.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The symbol of the emitted object, here changed between tests. */
 struct rt_program emitted __asm__("rt_program");
@@ -134,6 +137,24 @@ static void test_failures(void **state)
     assert_int_equal(sinter_open(&model, NULL, 1), 70);
 }
 
+/* Standard error belongs to the program that uses the library. */
+static void test_silence(void **state)
+{
+    int ends[2], kept = dup(STDERR_FILENO);
+    char byte;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    sinter_close(open_model(toy_generate_program(1, 8, NULL, 0)));
+    rt_warn(CUDA_UNUSED, "it is not said");
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    assert_int_equal(read(ends[0], &byte, 1), 0);
+    close(ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_predict),
         cmocka_unit_test(test_small_stack),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

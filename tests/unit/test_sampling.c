@@ -1,7 +1,8 @@
 /*
  * The same logits give the same token on every device: the function `sample` of one model, for
  * the CPU and for an emulated GPU, against its definition written out in C, over ties, infinities,
- * and options at their ends. (Which tokens are likely is the business of `generate`.)
+ * and options at their ends, and so does `greedy`; a row whose logits are not all finite has the
+ * token -1. (Which tokens are likely is the business of `generate`.)
  */
 #include "runtime/philox.h"
 #include "tests/compiled.h"
@@ -27,7 +28,9 @@ static const char model[] =
     "    x = x + reshape(attention(heads, heads, heads, causal=true), [batch, seq, 16])\n"
     "    output logits = linear(x, table)\n}\n";
 
-enum shape { SPREAD, TIES, FLAT, PEAK, HOLES, HUGE_ONES, RISING, NANS };
+enum shape {
+    SPREAD, TIES, FLAT, PEAK, HOLES, HUGE_ONES, RISING, NANS, ONE_NAN, ONE_INFINITY, ONE_LOW
+};
 
 struct drawing {
     enum shape shape;
@@ -53,6 +56,9 @@ static const struct drawing cases[] = {
     {HUGE_ONES, 1, 0, 1, 0, 1},      {HUGE_ONES, 1, 50, 0.9f, 0.1f, 1},
     {RISING, 1, 0, 1, 0, 1},         {RISING, 1, 6000, 0.7f, 0.001f, 1.01f},
     {NANS, 1, 0, 1, 0, 1},           {NANS, 1, 3000, 0.8f, 0, 1.5f},
+    {ONE_NAN, 1, 0, 1, 0, 1},        {ONE_NAN, 0.5f, 1, 0.5f, 0, 1.5f},
+    {ONE_INFINITY, 1, 0, 1, 0, 1},   {ONE_INFINITY, 2, 9, 0.5f, 0, 1.5f},
+    {ONE_LOW, 1, 0, 1, 0, 1},        {ONE_LOW, 0.5f, 5, 0.9f, 0.1f, 0.5f},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -87,6 +93,17 @@ static float logit(enum shape shape, uint32_t bits, int i)
     }
 }
 
+/* In the first row and the last one, not in the middle. */
+static void spoil(struct draw *d, int number)
+{
+    enum shape shape = d->options.shape;
+    float value = shape == ONE_NAN ? NAN : shape == ONE_LOW ? -INFINITY : INFINITY;
+    if (shape < ONE_NAN)
+        return;
+    d->logits[0][number * 131 % WORDS] = value;
+    d->logits[ROWS - 1][WORDS - 1] = value;
+}
+
 static void fill(struct draw *d, int number)
 {
     d->options = cases[number];
@@ -100,6 +117,7 @@ static void fill(struct draw *d, int number)
             d->seen[r][i] = bits % 11 == 3;
         }
     }
+    spoil(d, number);
 }
 
 /* --- the definition --- */
@@ -131,6 +149,23 @@ static double noise(const struct draw *d, int row, int id)
     return -log(-log(u));
 }
 
+static bool is_finite(const struct draw *d, int row)
+{
+    for (int i = 0; i < WORDS; i++)
+        if (!isfinite(d->logits[row][i]))
+            return false;
+    return true;
+}
+
+static int defined_greedy(const struct draw *d, int row)
+{
+    int best = 0;
+    for (int i = 1; i < WORDS; i++)
+        if (d->logits[row][i] > d->logits[row][best])
+            best = i;
+    return is_finite(d, row) ? best : -1;
+}
+
 static int defined_token(const struct draw *d, int row)
 {
     static struct candidate sorted[WORDS];
@@ -156,7 +191,7 @@ static int defined_token(const struct draw *d, int row)
         }
         before += weight;
     }
-    return token;
+    return is_finite(d, row) ? token : -1;
 }
 
 /* --- devices --- */
@@ -169,8 +204,17 @@ static void write_input(struct rt_session *session, rt_u32 function, const char 
     assert_int_equal(rt_session_write(session, port, value), 0);
 }
 
-static void draw_tokens(struct rt_session *session, rt_u32 sample, const struct draw *d,
-                        rt_i32 *tokens)
+static void launch(struct rt_session *session, rt_u32 function, rt_i32 *tokens)
+{
+    const struct rt_port *port;
+    assert_int_equal(rt_session_launch(session, function), 0);
+    assert_int_equal(rt_session_output(session, function, "token", RT_I32, ROWS, &port), 0);
+    assert_int_equal(rt_session_read(session, port, tokens), 0);
+}
+
+/* ROWS tokens of `sample`, then those of `greedy`. */
+static void draw_tokens(struct rt_session *session, rt_u32 sample, rt_u32 greedy,
+                        const struct draw *d, rt_i32 *tokens)
 {
     const struct rt_port *port;
     rt_i32 seed[2] = {(rt_i32)(rt_u32)d->seed, (rt_i32)(rt_u32)(d->seed >> 32)};
@@ -190,13 +234,12 @@ static void draw_tokens(struct rt_session *session, rt_u32 sample, const struct 
         assert_non_null(port);
         assert_int_equal(rt_session_write(session, port, states[i].value), 0);
     }
-    assert_int_equal(rt_session_launch(session, sample), 0);
-    assert_int_equal(rt_session_output(session, sample, "token", RT_I32, ROWS, &port), 0);
-    assert_int_equal(rt_session_read(session, port, tokens), 0);
+    launch(session, sample, tokens);
+    launch(session, greedy, tokens + ROWS);
 }
 
 /* Tokens of all cases on one device. */
-static void draw_all(const char *path, const char *target, rt_i32 (*tokens)[ROWS])
+static void draw_all(const char *path, const char *target, rt_i32 (*tokens)[2 * ROWS])
 {
     const char *words[] = {"build",  path,     "--task",  "generate", "--max-length", "16",
                            "--init", "random", "--batch", "3",        "--target",     target};
@@ -204,9 +247,10 @@ static void draw_all(const char *path, const char *target, rt_i32 (*tokens)[ROWS
     struct compiled c = compiled_open(words, sizeof words / sizeof *words, true);
     struct rt_session session = compiled_session(&c, NULL, 1);
     rt_u32 sample = compiled_function(&c, "sample", 0);
+    rt_u32 greedy = compiled_function(&c, "greedy", 0);
     for (int i = 0; i < CASES; i++) {
         fill(&draw, i);
-        draw_tokens(&session, sample, &draw, tokens[i]);
+        draw_tokens(&session, sample, greedy, &draw, tokens[i]);
     }
     rt_session_close(&session);
     compiled_close(&c);
@@ -216,7 +260,7 @@ static void all_draw_the_same(void **state)
 {
     (void)state;
     static struct draw draw;
-    static rt_i32 cpu[CASES][ROWS], gpu[CASES][ROWS];
+    static rt_i32 cpu[CASES][2 * ROWS], gpu[CASES][2 * ROWS];
     char path[] = "/tmp/sinter-sampling-XXXXXX.model";
     int descriptor = mkstemps(path, 6), distinct = 0;
     assert_true(descriptor >= 0 && write(descriptor, model, sizeof model - 1) > 0);
@@ -226,8 +270,8 @@ static void all_draw_the_same(void **state)
     remove(path);
     for (int i = 0; i < CASES; i++) {
         fill(&draw, i);
-        for (int r = 0; r < ROWS; r++) {
-            int defined = defined_token(&draw, r);
+        for (int r = 0; r < 2 * ROWS; r++) {
+            int defined = r < ROWS ? defined_token(&draw, r) : defined_greedy(&draw, r - ROWS);
             if (cpu[i][r] != defined || gpu[i][r] != defined)
                 fail_msg("case %d, row %d: %d defined, %d on the CPU, %d on the GPU", i, r,
                          defined, cpu[i][r], gpu[i][r]);

@@ -12,6 +12,8 @@ struct toy_sizes {
     rt_i64 batch, length, chunk;
 };
 
+rt_i64 toy_overflow;
+
 static unsigned toy_hash(const rt_i32 *history, rt_i64 count)
 {
     unsigned hash = 17;
@@ -60,6 +62,8 @@ static void feed(void *const *operands, rt_i64 begin, rt_i64 end, bool all)
         }
         if (counts[row] > 0)
             toy_logits(history, pos[row], logits + row * TOY_VOCABULARY);
+        if (toy_overflow && pos[row] >= toy_overflow)
+            logits[row * TOY_VOCABULARY + 7] = NAN;
     }
 }
 
@@ -83,7 +87,7 @@ static void greedy_kernel(void *const *operands, rt_i64 begin, rt_i64 end)
         for (rt_i32 v = 1; v < TOY_VOCABULARY; v++)
             if (logits[row * TOY_VOCABULARY + v] > logits[row * TOY_VOCABULARY + best])
                 best = v;
-        token[row] = best;
+        token[row] = isnan(logits[row * TOY_VOCABULARY + 7]) ? -1 : best;
     }
 }
 

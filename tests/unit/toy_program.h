@@ -17,6 +17,9 @@ enum { TOY_VOCABULARY = 512, TOY_EOS = 2, TOY_BOS = 1, TOY_FIRST_TEXT = 259 };
 const struct rt_program *toy_generate_program(rt_i64 batch, rt_i64 length, const void *tokenizer,
                                               rt_u64 tokenizer_bytes);
 
+/* From this number of tokens on a logit of every row is NaN; 0: never. */
+extern rt_i64 toy_overflow;
+
 /* What the model says after a history: the logits, and the greedy token. */
 void toy_logits(const rt_i32 *history, rt_i64 count, float logits[TOY_VOCABULARY]);
 rt_i32 toy_next(const rt_i32 *history, rt_i64 count);
