@@ -368,7 +368,6 @@ static void warn_of_targets(const struct job *job)
                        : options->blas           ? "blas"
                        : options->device         ? "device"
                        : options->candidate != 1 ? "candidate"
-                       : options->blas           ? "blas"
                                                  : NULL;
     if (gpus == 0 && idle)
         warn(OPTION_IDLE, idle, "no --target is a GPU");
