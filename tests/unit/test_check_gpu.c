@@ -263,6 +263,7 @@ static void expect_line(const struct outcome *o, const char *reason)
     const char *line = strstr(o->out, "\nnot run on a GPU: ");
     if (!line || !strstr(line, reason))
         fail_msg("'%s' is not said: %s", reason, o->out);
+    assert_null(strstr(line, "install"));
     assert_null(strstr(line + 1, "\nnot run"));
 }
 
