@@ -23,6 +23,18 @@ static const char *take_failure(struct arena *arena)
     return text;
 }
 
+/* Without the advice, which is for programs that cannot go on. */
+static const char *take_reason(struct arena *arena)
+{
+    char *text = arena_copy(arena, rt_status_text(), strlen(rt_status_text())), *advice = NULL;
+    for (char *at = text; (at = strstr(at, "; ")); at++)
+        advice = at;
+    if (advice)
+        *advice = '\0';
+    rt_status_clear();
+    return text;
+}
+
 static bool find_nvrtc(struct job *job, bool needed, struct nvrtc *nvrtc, const char **out_reason)
 {
     const char *places, *why;
@@ -81,7 +93,7 @@ struct check_device *check_device_find(struct job *job, bool needed, const char 
     if (status && needed)
         diag_fatal_text(status, rt_status_text());
     if (status) {
-        *out_reason = take_failure(job->arena);
+        *out_reason = take_reason(job->arena);
         return NULL;
     }
     device->name = keep(job->arena, gpu.name);

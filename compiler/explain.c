@@ -83,7 +83,8 @@ static double find_floor(const struct function *function, const struct gpu *gpu,
     for (size_t i = 0; i < function->nodes.count; i++) {
         const struct node *node = function->nodes.items[i];
         enum dtype dtype = node->operand_count ? node->operands[0]->type.dtype : DTYPE_f32;
-        bool product = node->op == OP_matmul || node->op == OP_conv2d;
+        bool product =
+            node->op == OP_matmul || node->op == OP_conv2d || node->op == OP_attention;
         if (product && dtype_bits(dtype) == 16)
             family = FAMILY_mma_bf16;
         else if (product && dtype == DTYPE_tf32 && family == FAMILY_ffma)

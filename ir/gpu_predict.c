@@ -269,11 +269,12 @@ static double flying(const struct gpu *gpu, const struct work *work, double bloc
     return units * at_most(blocks / units * work->in_flight, MOST);
 }
 
-/* The share of its bandwidth that memory reaches with so many bytes in flight (Little's law),
- * over all rounds of blocks: the last one may be short. */
-static double hbm_time(const struct gpu *gpu, const struct work *work, double slots)
+/* The share of its bandwidth that memory reaches with so many bytes in flight (Little's law) if it
+ * answers in `latency` us, over all rounds of blocks: the last one may be short. */
+static double hbm_time(const struct gpu *gpu, const struct work *work, double slots,
+                       double latency)
 {
-    double needed = gpu->hbm_gbs * 1e3 * GPU_LATENCY_US;
+    double needed = gpu->hbm_gbs * 1e3 * latency;
     double left = work->blocks, us = 0, each = work->hbm / work->blocks;
     double rounds = (double)(int64_t)(left / slots);
     double full = at_most(1, flying(gpu, work, slots) / needed);
@@ -307,7 +308,8 @@ static void find_times(const struct gpu *gpu, const struct work *work, struct gp
     double share = busiest(gpu, work);
     double slots = (double)(out->residency * gpu->multiprocessors);
     out->rounds = work->blocks / slots;
-    out->hbm_us = hbm_time(gpu, work, slots);
+    out->hbm_us = hbm_time(gpu, work, slots, GPU_LATENCY_US);
+    out->doubt_us = hbm_time(gpu, work, slots, 2 * GPU_LATENCY_US) - out->hbm_us;
     out->l2_us = at_least(work->l2 / (gpu->l2_gbs * 1e3),
                           work->l2 * share / (UNIT_BYTES * gpu->clock_mhz));
     out->compute_us = work->operations * share * gpu->multiprocessors / (rate * 1e6) +
@@ -322,7 +324,9 @@ static void find_bound(struct gpu_prediction *out)
 {
     double slowest = at_least(at_least(out->hbm_us, out->l2_us),
                               at_least(out->compute_us, out->shared_us));
+    double all = out->hbm_us + out->l2_us + out->compute_us + out->shared_us;
     out->us = out->start_us + slowest;
+    out->doubt_us = 0.02 * (out->doubt_us + all - slowest);
     out->bound = out->hbm_us == slowest       ? "HBM"
                  : out->l2_us == slowest      ? "L2"
                  : out->compute_us == slowest ? gpu_family_name(out->family)

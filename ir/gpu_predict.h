@@ -19,6 +19,9 @@ struct gpu_prediction {
     double us; /* from the end of the kernel before to its own */
     double hbm_us, l2_us, compute_us, shared_us;
     double start_us; /* boundary, first loads, phases */
+    /* Of kernels that are predicted to be as fast, the one with less is the safer choice: shares of
+     * what it takes longer if memory answers half as fast, and of what has to overlap. */
+    double doubt_us;
     enum gpu_family family;
     const char *bound; /* "HBM", "L2", "shared", "latency" or the family's name */
     int residency;     /* blocks of a multiprocessor */

@@ -107,8 +107,8 @@ static int best_first(const void *a, const void *b)
     const struct tile_candidate *x = a, *y = b;
     if (x->first != y->first)
         return x->first ? -1 : 1;
-    if (x->us != y->us)
-        return x->us < y->us ? -1 : 1;
+    if (x->us + x->doubt_us != y->us + y->doubt_us)
+        return x->us + x->doubt_us < y->us + y->doubt_us ? -1 : 1;
     return x->order - y->order;
 }
 
@@ -122,6 +122,7 @@ static void keep_fitting(const struct tile_subject *s, struct tile_list *out, in
             continue;
         gpu_predict(s->gpu, s->function, s->kernel, &prediction);
         out->items[i].us = prediction.us;
+        out->items[i].doubt_us = prediction.doubt_us;
         out->items[i].order = i;
         out->items[i].first = out->items[i].provider && s->blas == TILE_BLAS_always;
         out->items[fit++] = out->items[i];

@@ -20,6 +20,7 @@ struct tile_candidate {
     bool first; /* whatever the time */
     int order;  /* in which they were listed */
     double us; /* predicted */
+    double doubt_us; /* of equals the one with less; 0 where it was measured */
 };
 
 struct tile_list {

@@ -121,9 +121,12 @@ void tile_tune(struct tile_tuning tuning, uint64_t key, struct tile_list *list)
             off = measured.us / found->us;
         }
         found->us = measured.us;
+        found->doubt_us = 0;
         known[found - list->items] = true;
     }
     for (int i = 0; i < list->count; i++)
-        if (!known[i])
+        if (!known[i]) {
             list->items[i].us *= off;
+            list->items[i].doubt_us *= off;
+        }
 }

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { MEGABYTE = 1000000 };
+
 /* Adds a part to a size; false on overflow. */
 static bool add_part(rt_u64 *size, rt_u64 bytes)
 {
@@ -100,15 +102,15 @@ static rt_status upload_weights(struct cuda *cuda, const void *const *weights)
     rt_u64 done = 0, total = 0;
     rt_status status = 0;
     for (rt_u32 i = 0; i < program->weight_count; i++)
-        total += cuda->weights[i] ? program->weights[i].bytes >> 20 : 0;
-    rt_progress_open(&progress, "weights to the GPU, MB", (rt_i64)total);
+        total += cuda->weights[i] ? program->weights[i].bytes : 0;
+    rt_progress_open(&progress, "weights to the GPU, MB", (rt_i64)(total / MEGABYTE));
     for (rt_u32 i = 0; i < program->weight_count && !status; i++) {
         if (!cuda->weights[i])
             continue;
         cuda->weights[i] += cuda->memory;
         status = upload_weight(cuda, &program->weights[i], cuda->weights[i], weights[i]);
-        done += program->weights[i].bytes >> 20;
-        rt_progress_show(&progress, (rt_i64)done, "");
+        done += program->weights[i].bytes;
+        rt_progress_show(&progress, (rt_i64)(done / MEGABYTE), "");
         if (!status)
             status = rt_process_interrupted();
     }

@@ -14,8 +14,7 @@ for network in mistral-7b gemma-7b; do
         "$root/bench/networks/$network.json" > "$work/$network/config.json"
     "$sinter" check "$work/$network" --init random --dtype bf16 --max-length 50 --target a100 \
         > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
-    tail -n 1 "$work/log"
-    grep -q ' distinct kernels for a100 under emulation, 0 wrong' "$work/log"
+    grep ' distinct kernels for a100 under emulation, 0 wrong' "$work/log"
     for skeleton in gemv skinny attention split_attention; do
         grep -q " $skeleton " "$work/log" || { echo "no $skeleton in $network"; exit 1; }
     done

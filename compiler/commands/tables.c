@@ -76,12 +76,40 @@ static double fastest(const struct gpu *gpu, enum gpu_family a, enum gpu_family 
     return gpu->rates[a].peak > gpu->rates[b].peak ? gpu->rates[a].peak : gpu->rates[b].peak;
 }
 
+/* Rates stand as "attainable of peak": predictions go by the former, shares of a bound by the
+ * latter. */
 static void print_gpu(const struct gpu *gpu)
 {
-    printf("%-18s %-10s %3d multiprocessors, %.0f GB, peaks %.0f TFLOP/s bf16, %.0f GB/s%s%s%s\n",
-           gpu->name, gpu->architecture, gpu->multiprocessors, gpu->memory_bytes / (1 << 30),
-           fastest(gpu, FAMILY_mma_bf16, FAMILY_wgmma_bf16), gpu->hbm_peak_gbs,
+    const char *before = "TFLOP/s";
+    printf("%-18s %-10s %3d multiprocessors, %.0f GB%s%s%s\n", gpu->name, gpu->architecture,
+           gpu->multiprocessors, gpu->memory_bytes / (1 << 30),
            gpu->aliases[0] ? " (also " : "", gpu->aliases, gpu->aliases[0] ? ")" : "");
+    printf("  GB/s HBM %.0f of %.0f, L2 %.0f; ", gpu->hbm_gbs, gpu->hbm_peak_gbs, gpu->l2_gbs);
+    for (enum gpu_family family = 0; family < FAMILY_COUNT; family++) {
+        const struct gpu_rate *rate = &gpu->rates[family];
+        if (rate->peak == 0)
+            continue;
+        printf("%s %s %.4g of %.4g", before, gpu_family_name(family), rate->attainable,
+               rate->peak);
+        before = ",";
+    }
+    putchar('\n');
+}
+
+static void write_rates(struct rt_json_writer *json, const struct gpu *gpu)
+{
+    rt_json_write_array(json, "rates");
+    for (enum gpu_family family = 0; family < FAMILY_COUNT; family++) {
+        const struct gpu_rate *rate = &gpu->rates[family];
+        if (rate->peak == 0)
+            continue;
+        rt_json_write_object(json, NULL);
+        rt_json_write_text(json, "family", gpu_family_name(family));
+        rt_json_write_double(json, "tflops", rate->attainable);
+        rt_json_write_double(json, "peak_tflops", rate->peak);
+        rt_json_write_end(json);
+    }
+    rt_json_write_end(json);
 }
 
 static void write_gpu(struct rt_json_writer *json, const struct gpu *gpu)
@@ -93,8 +121,10 @@ static void write_gpu(struct rt_json_writer *json, const struct gpu *gpu)
     rt_json_write_double(json, "memory_bytes", gpu->memory_bytes);
     rt_json_write_double(json, "hbm_peak_gbs", gpu->hbm_peak_gbs);
     rt_json_write_double(json, "hbm_gbs", gpu->hbm_gbs);
+    rt_json_write_double(json, "l2_gbs", gpu->l2_gbs);
     rt_json_write_double(json, "bf16_peak_tflops",
                          fastest(gpu, FAMILY_mma_bf16, FAMILY_wgmma_bf16));
+    write_rates(json, gpu);
     rt_json_write_end(json);
 }
 
@@ -118,7 +148,7 @@ int command_targets(const struct options *options)
         print_target(target);
     printf("--cpu takes these names; each uses the best row above that it can run:\n");
     toolchain_target_each(print_name, NULL);
-    printf("code is made for these GPUs with --target:\n");
+    printf("code is made for these GPUs with --target (rates: attainable of peak):\n");
     for (size_t i = 0; (gpu = gpu_row(i)); i++)
         print_gpu(gpu);
     return EXIT_OK;

@@ -124,11 +124,11 @@ static int objects_left(void)
     return count();
 }
 
-static struct job open_job(struct arena *arena)
+static struct job open_job(struct arena *arena, char *blas)
 {
     struct options *options = arena_new(arena, struct options);
     char *words[] = {"sinter",    "check", model,    "--target", "a100",
-                     "--threads", "1",     "--blas", "never",    NULL};
+                     "--threads", "1",     "--blas", blas,       NULL};
     assert_int_equal(rt_command_line_parse(&compiler_command_table,
                                            (struct command_line *)options, 9, words),
                      0);
@@ -137,12 +137,12 @@ static struct job open_job(struct arena *arena)
     return job;
 }
 
-static struct checked check(enum plant plant)
+static struct checked check(enum plant plant, char *blas)
 {
     struct checked out = {.arena = arena_create()};
     static const struct emulated_mode modes[] = {{false, false, true}};
     const char *reason = NULL;
-    struct job job = open_job(out.arena);
+    struct job job = open_job(out.arena, blas);
     struct check_device *device = check_device_find(&job, true, &reason);
     assert_non_null(device);
     assert_string_equal(device->name, "Fake GPU 0");
@@ -178,7 +178,7 @@ static bool right(const struct check_result *result)
 static void right_kernels_pass_in_both_worlds(void **state)
 {
     (void)state;
-    struct checked c = check(RIGHT);
+    struct checked c = check(RIGHT, "never");
     assert_int_equal(c.runs, c.count);
     for (size_t i = 0; i < c.count; i++) {
         assert_true(right(&c.results[i].check));
@@ -189,12 +189,27 @@ static void right_kernels_pass_in_both_worlds(void **state)
     arena_destroy(c.arena);
 }
 
+/* By the library that stands beside the driver. */
+static void products_of_a_library_pass_in_both_worlds(void **state)
+{
+    (void)state;
+    setenv("SINTER_CUBLASLT_LIBRARY", FAKE_CUDA, 1);
+    struct checked c = check(RIGHT, "always");
+    assert_int_equal(c.runs, c.count - 1);
+    for (size_t i = 0; i < c.count; i++) {
+        assert_null(c.results[i].device.error);
+        assert_true(right(&c.results[i].check));
+        assert_true(right(&c.results[i].device.check));
+    }
+    arena_destroy(c.arena);
+}
+
 static void wrong_numbers_are_found(void **state)
 {
     (void)state;
     static const enum plant plants[] = {WRONG_NUMBER, NO_STORE};
     for (size_t p = 0; p < 2; p++) {
-        struct checked c = check(plants[p]);
+        struct checked c = check(plants[p], "never");
         for (size_t i = 0; i < c.count; i++) {
             assert_true(right(&c.results[i].check));
             assert_null(c.results[i].device.error);
@@ -207,7 +222,7 @@ static void wrong_numbers_are_found(void **state)
 static void stray_stores_are_found(void **state)
 {
     (void)state;
-    struct checked c = check(STRAY_STORE);
+    struct checked c = check(STRAY_STORE, "never");
     for (size_t i = 0; i < c.count; i++)
         assert_string_equal(c.results[i].device.error, "a store outside of the operands");
     arena_destroy(c.arena);
@@ -218,7 +233,7 @@ static void a_failing_kernel_is_told(void **state)
 {
     (void)state;
     setenv("FAKE_CUDA_FAIL", "cuLaunchKernel:1:700", 1);
-    struct checked c = check(RIGHT);
+    struct checked c = check(RIGHT, "never");
     unsetenv("FAKE_CUDA_FAIL");
     assert_int_equal(c.runs, c.count - 1);
     assert_non_null(strstr(c.results[0].device.error, "launching kernel 'k_"));
@@ -248,6 +263,7 @@ static void expect_line(const struct outcome *o, const char *reason)
     const char *line = strstr(o->out, "\nnot run on a GPU: ");
     if (!line || !strstr(line, reason))
         fail_msg("'%s' is not said: %s", reason, o->out);
+    assert_null(strstr(line, "install"));
     assert_null(strstr(line + 1, "\nnot run"));
 }
 
@@ -340,6 +356,7 @@ int main(void)
     };
     const struct CMUnitTest compiled[] = {
         cmocka_unit_test(right_kernels_pass_in_both_worlds),
+        cmocka_unit_test(products_of_a_library_pass_in_both_worlds),
         cmocka_unit_test(wrong_numbers_are_found),
         cmocka_unit_test(stray_stores_are_found),
         cmocka_unit_test(a_failing_kernel_is_told),

@@ -452,6 +452,13 @@ static void *open_toolkit(void)
     return library;
 }
 
+static void destroy(void *library, const char *symbol, void *object)
+{
+    blas_status (*function)(void *) = NULL;
+    *(void **)&function = dlsym(library, symbol);
+    assert_int_equal(function(object), BLAS_OK);
+}
+
 /* Layouts, operations and preferences need no GPU: values of our sizes are taken. */
 static void check_sizes(void *library)
 {
@@ -478,6 +485,8 @@ static void check_sizes(void *library)
                                 sizeof workspace), BLAS_OK);
     for (int i = BLAS_PREFERENCE_ALIGNMENT_A; i <= BLAS_PREFERENCE_ALIGNMENT_D; i++)
         assert_int_equal(prefer_set(preference, i, &alignment, sizeof alignment), BLAS_OK);
+    destroy(library, "cublasLtMatrixLayoutDestroy", layout);
+    destroy(library, "cublasLtMatmulPreferenceDestroy", preference);
 }
 
 static void check_operation(void *library)
@@ -494,6 +503,7 @@ static void check_operation(void *library)
     assert_int_equal(set(operation, BLAS_OPERATION_TRANSPOSE_B, &value, sizeof value), BLAS_OK);
     assert_int_equal(set(operation, BLAS_OPERATION_EPILOGUE, &epilogue, sizeof epilogue), BLAS_OK);
     assert_int_equal(set(operation, BLAS_OPERATION_BIAS, &bias, sizeof bias), BLAS_OK);
+    destroy(library, "cublasLtMatmulDescDestroy", operation);
 }
 
 static void the_toolkit_has_every_symbol(void **unused)

@@ -29,7 +29,8 @@ def words(seed, ordinal, blocks):
     for _ in range(ROUNDS):
         high_a, low_a = high_half(MULTIPLIERS[0], a), a * jnp.uint32(MULTIPLIERS[0])
         high_c, low_c = high_half(MULTIPLIERS[1], c), c * jnp.uint32(MULTIPLIERS[1])
-        a, b, c, d = high_c ^ b ^ jnp.uint32(keys[0]), low_c, high_a ^ d ^ jnp.uint32(keys[1]), low_a
+        a, c = high_c ^ b ^ jnp.uint32(keys[0]), high_a ^ d ^ jnp.uint32(keys[1])
+        b, d = low_c, low_a
         keys = [key + step & WORD for key, step in zip(keys, WEYL)]
     return a, b, c, d
 

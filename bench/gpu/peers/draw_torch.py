@@ -25,7 +25,8 @@ def words(seed, ordinal, first, count, device):
     c, d = torch.full_like(a, ordinal), torch.zeros_like(a)
     keys = [seed & WORD, seed >> 32 & WORD]
     for _ in range(ROUNDS):
-        (high_a, low_a), (high_c, low_c) = high_low(a * MULTIPLIERS[0]), high_low(c * MULTIPLIERS[1])
+        high_a, low_a = high_low(a * MULTIPLIERS[0])
+        high_c, low_c = high_low(c * MULTIPLIERS[1])
         a, b, c, d = high_c ^ b ^ keys[0], low_c, high_a ^ d ^ keys[1], low_a
         keys = [key + step & WORD for key, step in zip(keys, WEYL)]
     return torch.stack((a, b, c, d), 1)

@@ -9,6 +9,7 @@ one JSON line.
 """
 
 import argparse
+import sys
 import time
 
 import torch
@@ -185,6 +186,12 @@ def measure(row, device, arguments):
     return times, ready - begin, tokens
 
 
+def skipped_graphs():
+    """How often torch.compile went without a CUDA graph, where it counts that."""
+    counters = sys.modules.get("torch._dynamo.utils")
+    return counters.counters["inductor"]["cudagraph_skips"] if counters else None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("row", help="a row as sizes.py describes it, a JSON file")
@@ -199,7 +206,8 @@ def main():
         error = check(row["twin"], row["seed"], device) if row.get("twin") else None
         times, ready, tokens = measure(row, device, arguments)
     print(summary("torch", f"{torch.__version__} {arguments.mode}", times, twin_error=error,
-                  ready_seconds=round(ready, 1), tokens=tokens.tolist()))
+                  ready_seconds=round(ready, 1), cudagraph_skips=skipped_graphs(),
+                  tokens=tokens.tolist()))
 
 
 if __name__ == "__main__":
