@@ -402,10 +402,12 @@ static void library_work(const struct gpu *gpu, const struct gpu_blas *blas, int
     out->phases = split > 1 ? 3 : 2;
 }
 
-/* The best of its tiles; the parts of a split are added up by a kernel of their own. */
+/* The best of its tiles; the parts of a split are added up by a kernel of their own. What it will
+ * choose is not known, and where it is not at hand the program does not run: a gain must be clear. */
 static bool predict_library(const struct gpu *gpu, const struct function *function,
                             const struct kernel *kernel, struct gpu_prediction *out)
 {
+    static const double UNKNOWN = 0.05;
     enum { TILES = sizeof library_tiles / sizeof *library_tiles, MOST_PARTS = 16 };
     struct gpu_blas blas;
     const struct work whole = {.hbm = kernel_far_bytes(function, kernel, near(gpu)),
@@ -426,6 +428,7 @@ static bool predict_library(const struct gpu *gpu, const struct function *functi
         if (i == 0 || one.us < out->us)
             *out = one;
     }
+    out->doubt_us += UNKNOWN * out->us;
     return true;
 }
 

@@ -186,6 +186,7 @@ static struct module *tiled(struct arena *arena, const char *target, int64_t row
     return module;
 }
 
+/* Microseconds, and what is in doubt of them. */
 static double predicted(const char *target, int64_t rows, enum tile_blas blas,
                         enum gpu_provider *provider, int64_t *workspace)
 {
@@ -198,7 +199,7 @@ static double predicted(const char *target, int64_t rows, enum tile_blas blas,
     *provider = gpu_provider(kernel);
     *workspace = attributes_int(&kernel->attributes, ATTRIBUTE_workspace);
     arena_destroy(arena);
-    return prediction.us;
+    return prediction.us + prediction.doubt_us;
 }
 
 static void the_option_and_the_prediction_decide(void **unused)
@@ -234,7 +235,7 @@ static void large_products_reach_the_rate_of_the_library(void **unused)
     (void)unused;
     double us = predicted("h200", 16384, TILE_BLAS_always, &provider, &workspace);
     double tflops = 2e-6 * 16384 * 4096 * 4096 / us;
-    assert_true(tflops > 650 && tflops < 790);
+    assert_true(tflops > 620 && tflops < 790);
 }
 
 /* --- that they are right --- */
