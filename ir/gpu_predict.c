@@ -197,15 +197,25 @@ static int count_reductions(const struct function *function, const struct kernel
     return count;
 }
 
-/* Steps of exchanges that wait for each other in a sort of blocks. */
-static int sort_phases(const struct function *function, const struct kernel *kernel)
+/* Blocks sort pieces of a line, by exchanges in shared memory; then of two runs one block merges
+ * both: the last one has the whole line, a tile of `keys` / 2 pairs at a time, which it loads
+ * (twice as many) and stores. */
+static void add_sort(const struct function *function, const struct kernel *kernel,
+                       struct work *out)
 {
     struct gpu_lines lines;
-    int phases = 2;
-    if (kernel->skeleton == SKELETON_sort && gpu_lines(function, kernel, &lines))
-        for (int64_t pieces = lines.pieces; pieces > 1; pieces = (pieces + 1) / 2)
-            phases += 2;
-    return phases;
+    out->phases = 2;
+    if (kernel->skeleton != SKELETON_sort || !gpu_lines(function, kernel, &lines))
+        return;
+    int64_t keys = attribute(kernel, keys), pairs = keys, exchanges = 0, levels = 0;
+    for (int64_t size = 2; size <= keys; size *= 2)
+        exchanges += ++levels;
+    out->shared = out->blocks * (double)(exchanges * keys) * 8 * 1.5; /* half of them change */
+    for (int64_t pieces = lines.pieces; pieces > 1; pieces = (pieces + 1) / 2) {
+        pairs = 2 * pairs < lines.count ? 2 * pairs : lines.count;
+        out->alone += (double)pairs * 3 * 8;
+        out->phases += 1 + (int)(pairs / (keys / 2));
+    }
 }
 
 /* Rows that registers do not hold are read again for each pass; shared ones by one block. */
@@ -235,8 +245,8 @@ static void stream_work(const struct function *function, const struct kernel *ke
     out->operations = cost.flops;
     out->l2 = cost.bytes + 2 * (double)attribute(kernel, workspace);
     out->in_flight = at_most((double)(threads * vector * 4 * 4), cost.bytes / out->blocks);
-    out->phases = sort_phases(function, kernel) + count_reductions(function, kernel) +
-                  (attribute(kernel, split) > 1);
+    add_sort(function, kernel, out);
+    out->phases += count_reductions(function, kernel) + (attribute(kernel, split) > 1);
     add_passes(function, kernel, out);
 }
 

@@ -208,7 +208,8 @@ bool gpu_rows_facts(const struct function *function, const struct kernel *kernel
     case SKELETON_sort:
         if (!gpu_lines(function, kernel, &lines))
             return false;
-        out->shared_bytes = keys * (lines.pieces > 1 ? 16 : 8); /* a merge holds two runs */
+        /* a merge has half of it from each of two runs, and as many in order */
+        out->shared_bytes = keys * (lines.pieces > 1 ? 12 : 8);
         return is_power_of_two(keys) && keys >= 2 * threads && is_power_of_two(threads);
     case SKELETON_cumsum:
         out->shared_bytes = (threads + GPU_WARP) * 8;

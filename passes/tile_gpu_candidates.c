@@ -206,7 +206,7 @@ static void list_reduced_rows(const struct tile_subject *s, struct tile_list *li
         struct tile_candidate c = {.threads = threads, .rows = threads / each, .vector = 4,
                                    .split = 1};
         add(list, c);
-        int64_t most = domain->reduced / (threads * ROWS_REGISTERS);
+        int64_t most = domain->reduced / (threads * c.vector * 4);
         int64_t blocks = ceil_divide(domain->kept, c.rows);
         while (!domain->wide && c.rows == 1 && 2 * c.split <= most &&
                2 * c.split * blocks <= 2 * s->gpu->multiprocessors) {

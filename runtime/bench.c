@@ -208,11 +208,26 @@ void bench_print(const struct bench_result *result, bool json)
         print_text(result);
 }
 
+/* Single kernels take no prompts and no steps. */
+static rt_status check_options(const struct rt_options *options)
+{
+    const char *other = options->steps            ? "--steps"
+                        : options->argument_count ? "a prompt"
+                                                  : NULL;
+    if (options->kernels && options->verify)
+        return rt_fail(BENCH_WAYS, "--kernels", "--verify");
+    if ((options->kernels || options->verify) && other)
+        return rt_fail(BENCH_WAYS, options->kernels ? "--kernels" : "--verify", other);
+    return 0;
+}
+
 rt_status rt_run_bench(const struct rt_program *program, const struct rt_options *options)
 {
     struct rt_session session;
     struct bench_result result;
-    rt_status status = rt_open_session(&session, program, options);
+    rt_status status = check_options(options);
+    if (!status)
+        status = rt_open_session(&session, program, options);
     if (status)
         return status;
     if (options->kernels || options->verify) {

@@ -79,7 +79,7 @@ DEVICE int sort_cut(shared_t base, int slots, int second, int a, int b, int want
 DEVICE void sort_load(shared_t base, int slots, int at, const g_f32 *from, int stride, int count,
                       int threads)
 {
-    NO_UNROLL
+    UNROLL_BY(4)
     for (int i = thread_index(); i < count; i += threads) {
         struct sort_pair pair;
         pair.key = bits_of_f32(collect_f32(from + i));
@@ -88,12 +88,12 @@ DEVICE void sort_load(shared_t base, int slots, int at, const g_f32 *from, int s
     }
 }
 
-/* One tile of a merge: the first `wanted` pairs of the runs, which are in shared memory. */
-DEVICE void sort_tile(shared_t base, int keys, int a, int b, int wanted, g_f32 *to, int stride,
-                      int threads)
+/* One tile of a merge: the first `wanted` of at most `half` pairs of both runs, which stand in
+ * shared memory at 0 and at `half`, go to `to` in shared memory. */
+DEVICE void sort_tile(shared_t base, int half, int a, int b, int wanted, shared_t to, int threads)
 {
-    int each = keys / threads, done = thread_index() * each;
-    int i = sort_cut(base, 2 * keys, keys, a, b, done < wanted ? done : wanted);
+    int each = half / threads, done = thread_index() * each;
+    int i = sort_cut(base, 2 * half, half, a, b, done < wanted ? done : wanted);
     int j = (done < wanted ? done : wanted) - i;
     NO_UNROLL
     for (int e = 0; e < each; e++) {
@@ -101,30 +101,49 @@ DEVICE void sort_tile(shared_t base, int keys, int a, int b, int wanted, g_f32 *
             break;
         int first = j >= b;
         if (i < a && j < b)
-            first = sort_before(sort_get(base, 2 * keys, i), sort_get(base, 2 * keys, keys + j));
-        struct sort_pair pair = sort_get(base, 2 * keys, first ? i : keys + j);
+            first = sort_before(sort_get(base, 2 * half, i), sort_get(base, 2 * half, half + j));
+        sort_put(to, half, done + e, sort_get(base, 2 * half, first ? i : half + j));
         i += first;
         j += !first;
-        publish_f32(to + done + e, f32_of_bits(pair.key));
-        publish_f32(to + stride + done + e, f32_of_bits(pair.place));
     }
 }
 
-/* Merges from[0..a-1] and from[a..a+b-1] into `to`, `keys` pairs at a time. */
+/* `count` words from shared memory, four at a time. */
+DEVICE void sort_publish(g_f32 *to, shared_t from, int count, int threads)
+{
+    NO_UNROLL
+    for (int i = thread_index() * 4; i < count; i += threads * 4) {
+        struct f32x4 words = shared_load_f32x4(from + i * 4);
+        if (i + 4 <= count) {
+            publish_f32x4(to + i, words);
+        } else {
+            UNROLL
+            for (int e = 0; e < 3; e++)
+                if (i + e < count)
+                    publish_f32(to + i + e, words.at[e]);
+        }
+    }
+}
+
+/* Merges from[0..a-1] and from[a..a+b-1] into `to`, half of `keys` pairs at a time. */
 DEVICE void sort_merge(shared_t base, int keys, const g_f32 *from, g_f32 *to, int stride, int a,
                        int b, int threads)
 {
-    int i = 0, j = 0;
+    int i = 0, j = 0, half = keys / 2;
+    shared_t merged = base + keys * 8;
     NO_UNROLL
     while (i + j < a + b) {
-        int left = a - i < keys ? a - i : keys, right = b - j < keys ? b - j : keys;
-        int rest = a + b - i - j, wanted = rest < keys ? rest : keys;
+        int left = a - i < half ? a - i : half, right = b - j < half ? b - j : half;
+        int rest = a + b - i - j, wanted = rest < half ? rest : half;
         block_barrier();
-        sort_load(base, 2 * keys, 0, from + i, stride, left, threads);
-        sort_load(base, 2 * keys, keys, from + a + j, stride, right, threads);
+        sort_load(base, keys, 0, from + i, stride, left, threads);
+        sort_load(base, keys, half, from + a + j, stride, right, threads);
         block_barrier();
-        sort_tile(base, keys, left, right, wanted, to + i + j, stride, threads);
-        int cut = sort_cut(base, 2 * keys, keys, left, right, wanted);
+        sort_tile(base, half, left, right, wanted, merged, threads);
+        int cut = sort_cut(base, keys, half, left, right, wanted);
+        block_barrier();
+        sort_publish(to + i + j, merged, wanted, threads);
+        sort_publish(to + stride + i + j, merged + half * 4, wanted, threads);
         i += cut;
         j += wanted - cut;
     }
@@ -133,8 +152,8 @@ DEVICE void sort_merge(shared_t base, int keys, const g_f32 *from, g_f32 *to, in
 /*
  * Joins the runs of a line's `pieces` blocks; this block has sorted the pairs of `piece` in shared
  * memory. The line has `count` pairs, runs of `keys`, 2 * pieces * keys words of workspace for
- * each level of runs and 2 * pieces counters. Where the sorted pairs are in the workspace: for the one block that is
- * last; -1 for the others.
+ * each level of runs and 2 * pieces counters. Where the sorted pairs are in the workspace: for the
+ * one block that is last; -1 for the others.
  */
 DEVICE int sort_join(shared_t base, g_f32 *workspace, g_i32 *counters, int piece, int pieces,
                      int keys, int count, int threads)
