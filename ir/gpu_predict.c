@@ -413,7 +413,8 @@ static void library_work(const struct gpu *gpu, const struct gpu_blas *blas, int
 }
 
 /* The best of its tiles; the parts of a split are added up by a kernel of their own. What it will
- * choose is not known, and where it is not at hand the program does not run: a gain must be clear. */
+ * choose is not known, and where it is not at hand the program does not run: only a clear gain
+ * counts. */
 static bool predict_library(const struct gpu *gpu, const struct function *function,
                             const struct kernel *kernel, struct gpu_prediction *out)
 {
