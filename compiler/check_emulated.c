@@ -1,5 +1,6 @@
-/* See check_emulated.h. */
-#include "compiler/check_emulated.h"
+/* One kernel: its memory, its runs under the emulation and on a GPU. See check_emulated.h; the
+ * list of kernels is in check_emulated_all.c. */
+#include "compiler/check_emulated_kernel.h"
 
 #include "compiler/check_kernel.h"
 #include "compiler/emulation/product.h"
@@ -26,19 +27,9 @@ struct buffer {
     char *first;   /* and of what the first run has left */
 };
 
-struct session {
-    struct module *module;
-    const struct target *target;
-    const struct cuda_emit_result *emitted;
-    const struct emulated_check *options;
-    struct emulation *emulation;
-    struct emulation_unit *units[2]; /* without and with shadow */
-    struct random random;
-};
-
 /* One kernel. */
 struct run {
-    struct session *session;
+    struct emulated_session *session;
     const struct function *function;
     const struct kernel *kernel;
     const struct cuda_step *step;
@@ -316,7 +307,7 @@ static void run_product(const struct run *run, const struct emulation_launch *la
 
 static bool run_mode(struct run *run, const struct emulated_mode *mode)
 {
-    struct session *session = run->session;
+    struct emulated_session *session = run->session;
     struct emulation_report report;
     struct emulation_launch launch = {.kernel = run->emitted->name,
                                       .blocks = (int)run->emitted->blocks,
@@ -352,13 +343,14 @@ static void keep_first(struct run *run)
             run->buffers.items[i].first = copy_of(&run->buffers.items[i]);
 }
 
-static struct check_result not_compared(const struct run *run)
+struct check_result emulated_not_compared(const struct function *function,
+                                          const struct kernel *kernel)
 {
-    return (struct check_result){.function = run->function->name,
-                                 .kernel = run->kernel->name,
-                                 .skeleton = skeleton_name(run->kernel->skeleton),
+    return (struct check_result){.function = function->name,
+                                 .kernel = kernel->name,
+                                 .skeleton = skeleton_name(kernel->skeleton),
                                  .worst = NAN,
-                                 .limit = kernel_check_limit(run->function, run->kernel)};
+                                 .limit = kernel_check_limit(function, kernel)};
 }
 
 static void run_modes(struct run *run, struct kernel_check *check)
@@ -379,7 +371,7 @@ static void run_modes(struct run *run, struct kernel_check *check)
             keep_first(run);
     }
     if (!compared)
-        run->result.check = not_compared(run);
+        run->result.check = emulated_not_compared(run->function, run->kernel);
 }
 
 /* --- on the GPU --- */
@@ -426,7 +418,7 @@ static void run_device(struct run *run, struct kernel_check *check)
     struct device_result *result = &run->result.device;
     if (!run->session->options->device)
         return;
-    result->check = not_compared(run);
+    result->check = emulated_not_compared(run->function, run->kernel);
     if (run->result.errors) {
         result->error = "not run, for what the emulation found";
         return;
@@ -469,7 +461,7 @@ static void choose_blocks(struct run *run)
     run->result.blocks = (int)count;
 }
 
-static struct emulated_result check_kernel(struct session *session, size_t f, size_t k)
+struct emulated_result emulated_check_kernel(struct emulated_session *session, size_t f, size_t k)
 {
     struct run run = {.session = session,
                       .function = session->module->functions.items[f],
@@ -499,51 +491,4 @@ static struct emulated_result check_kernel(struct session *session, size_t f, si
     release(&run.counters);
     arena_destroy(run.arena);
     return run.result;
-}
-
-/* --- all --- */
-
-static void open_unit(struct session *session, bool shadow)
-{
-    char *errors = NULL;
-    session->units[shadow] = emulation_unit_open(session->emitted->emulated,
-                                                 session->emitted->emulated_length, shadow,
-                                                 &errors);
-    if (!session->units[shadow])
-        fatal(INTERNAL, "the emitted kernels do not compile for the host",
-              errors ? errors : "Clang failed");
-}
-
-static void open_units(struct session *session)
-{
-    for (size_t i = 0; i < session->options->mode_count; i++)
-        if (!session->units[session->options->modes[i].shadow])
-            open_unit(session, session->options->modes[i].shadow);
-}
-
-struct emulated_result *check_emulated(struct module *module, const struct target *target,
-                                       const struct cuda_emit_result *emitted,
-                                       const struct emulated_check *options, size_t *out_count)
-{
-    ARRAY_OF(struct emulated_result) results = {0};
-    struct session session = {.module = module,
-                              .target = target,
-                              .emitted = emitted,
-                              .options = options,
-                              .random = {options->seed, 0}};
-    bool *seen = arena_array(module->arena, bool, (size_t)emitted->kernel_count + 1);
-    session.emulation = emulation_create();
-    open_units(&session);
-    for (size_t f = 0; f < module->functions.count; f++)
-        for (size_t k = 0; k < module->functions.items[f]->kernels.count; k++) {
-            if (seen[emitted->steps[f][k].kernel])
-                continue;
-            seen[emitted->steps[f][k].kernel] = true;
-            array_push(module->arena, &results, check_kernel(&session, f, k));
-        }
-    emulation_unit_close(session.units[0]);
-    emulation_unit_close(session.units[1]);
-    emulation_destroy(session.emulation);
-    *out_count = results.count;
-    return results.items;
 }

@@ -27,6 +27,7 @@ struct emulated_check {
     /* Runs each kernel that the emulation finds nothing wrong with, too, and all its blocks; NULL:
      * nowhere else. Its program is what `emitted` belongs to. */
     struct check_device *device;
+    unsigned workers; /* processes that share the kernels (workers.h); without a device only */
 };
 
 /* What a kernel did on the GPU. */

@@ -69,9 +69,8 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Rows that an update stores: as many as it has, whatever the room behind `pos`. */
-static int64_t count_bound(const struct function *function, const struct kernel *kernel,
-                           const struct value *value)
+int64_t count_bound(const struct function *function, const struct kernel *kernel,
+                    const struct value *value)
 {
     int64_t bound = 0;
     for (size_t i = 0; i < function->nodes.count; i++) {

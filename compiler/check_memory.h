@@ -20,6 +20,11 @@ void fill_random(struct random *random, const struct type *type, char *bytes, in
 int64_t index_bound(const struct function *function, const struct kernel *kernel,
                     const struct value *value);
 
+/* The same for counts of rows that an update stores: as many as it has, whatever the room behind
+ * `pos`. 0 if the value is none. */
+int64_t count_bound(const struct function *function, const struct kernel *kernel,
+                    const struct value *value);
+
 double read_element(enum dtype dtype, const char *bytes, int64_t element);
 void write_elements(enum dtype dtype, char *bytes, const double *numbers, int64_t count);
 

@@ -46,4 +46,13 @@ typedef bool interp_provide(void *context, const struct value *value, int64_t el
 double interp_element(struct module *module, enum interp_mode mode, const struct value *value,
                       int64_t element, interp_provide *provide, void *context);
 
+/* The same for many elements over leaves that do not change: what several of them need is computed
+ * once. */
+struct interp_elements;
+struct interp_elements *interp_elements_create(struct module *module, enum interp_mode mode,
+                                               interp_provide *provide, void *context);
+double interp_elements_at(struct interp_elements *elements, const struct value *value,
+                          int64_t element);
+void interp_elements_destroy(struct interp_elements *elements); /* NULL is allowed */
+
 #endif

@@ -229,13 +229,23 @@ static element_function *const structured[OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+/* What follows from one element of one operand is quicker computed again than kept. */
+static bool is_kept(const struct node *node)
+{
+    const struct op_info *info = op_info(node->op);
+    bool one = info->kind == KIND_EW || info->flags & OP_VIEW;
+    return !one || node->operand_count != 1;
+}
+
 double demand(struct demand *d, const struct value *value, int64_t index)
 {
     double number;
     uint32_t key = value->id + 1;
     if (d->provide && d->provide(d->context, value, index, &number))
         return number;
-    const struct memo_entry *known = d->memo.capacity ? memo_slot(&d->memo, key, index) : NULL;
+    bool kept = is_kept(value->node);
+    const struct memo_entry *known =
+        kept && d->memo.capacity ? memo_slot(&d->memo, key, index) : NULL;
     if (known && known->value)
         return known->number;
     if (++d->depth > DEEPEST)
@@ -249,15 +259,53 @@ double demand(struct demand *d, const struct value *value, int64_t index)
         number = structured[node->op](d, node, value->result, index);
     d->depth--;
     interp_round(d->mode, value->type.dtype, &number, 1);
-    memo_store(&d->memo, key, index, number);
+    if (kept)
+        memo_store(&d->memo, key, index, number);
     return number;
+}
+
+/* --- callers --- */
+
+struct interp_elements {
+    struct demand demand;
+};
+
+struct interp_elements *interp_elements_create(struct module *module, enum interp_mode mode,
+                                               interp_provide *provide, void *context)
+{
+    struct interp_elements *elements = calloc(1, sizeof *elements);
+    if (!elements)
+        fatal(OUT_OF_MEMORY, sizeof *elements);
+    elements->demand =
+        (struct demand){.module = module, .mode = mode, .provide = provide, .context = context};
+    return elements;
+}
+
+void interp_elements_destroy(struct interp_elements *elements)
+{
+    if (elements)
+        free(elements->demand.memo.entries);
+    free(elements);
+}
+
+/* The memory stays about as small as a cache: beyond, computing again is quicker. */
+double interp_elements_at(struct interp_elements *elements, const struct value *value,
+                          int64_t element)
+{
+    enum { KEPT = 1 << 16 };
+    struct memo *memo = &elements->demand.memo;
+    if (memo->count > KEPT) {
+        memset(memo->entries, 0, memo->capacity * sizeof *memo->entries);
+        memo->count = 0;
+    }
+    return demand(&elements->demand, value, element);
 }
 
 double interp_element(struct module *module, enum interp_mode mode, const struct value *value,
                       int64_t element, interp_provide *provide, void *context)
 {
-    struct demand d = {.module = module, .mode = mode, .provide = provide, .context = context};
-    double number = demand(&d, value, element);
-    free(d.memo.entries);
+    struct interp_elements *elements = interp_elements_create(module, mode, provide, context);
+    double number = interp_elements_at(elements, value, element);
+    interp_elements_destroy(elements);
     return number;
 }

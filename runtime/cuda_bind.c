@@ -60,18 +60,25 @@ static rt_status plan_memory(struct cuda *cuda, rt_u64 *size)
     return fits ? 0 : rt_fail(SIZE_OVERFLOW, "the weights of the program");
 }
 
-static rt_status allocate(struct cuda *cuda, rt_u64 size)
+/* Whether the plan fits into what is free; `refused`: it does not, whatever the numbers say. */
+static rt_status check_memory(struct cuda *cuda, bool refused)
 {
     size_t available = 0, total = 0;
     cuda_result result = cuda->driver->memory_info(&available, &total);
     if (result)
         return cuda_check(cuda, result, "asking for its free memory");
-    if (size <= available)
-        result = cuda->driver->memory_allocate(&cuda->memory, (size_t)size);
-    if (size > available || result == CUDA_NO_MEMORY) {
+    if (cuda->planned <= available && !refused)
+        return 0;
+    return rt_fail(CUDA_MEMORY, (unsigned long long)cuda->planned, cuda->gpu.name,
+                   (unsigned long long)available);
+}
+
+static rt_status allocate(struct cuda *cuda)
+{
+    cuda_result result = cuda->driver->memory_allocate(&cuda->memory, (size_t)cuda->planned);
+    if (result == CUDA_NO_MEMORY) {
         cuda->memory = 0;
-        return rt_fail(CUDA_MEMORY, (unsigned long long)size, cuda->gpu.name,
-                       (unsigned long long)available);
+        return check_memory(cuda, true);
     }
     if (!result)
         result = cuda->driver->set_8(cuda->memory, 0, (size_t)cuda->program->arena_bytes + 1,
@@ -173,16 +180,19 @@ static rt_status make_tables(struct cuda *cuda)
     return 0;
 }
 
-rt_status cuda_place(struct cuda *cuda, const void *const *weights)
+rt_status cuda_plan(struct cuda *cuda)
 {
-    rt_u64 size = 0;
     rt_status status = make_tables(cuda);
     if (status)
         return status;
     mark_used(cuda);
-    status = plan_memory(cuda, &size);
-    if (!status)
-        status = allocate(cuda, size);
+    status = plan_memory(cuda, &cuda->planned);
+    return status ? status : check_memory(cuda, false);
+}
+
+rt_status cuda_place(struct cuda *cuda, const void *const *weights)
+{
+    rt_status status = allocate(cuda);
     if (!status)
         status = upload_constants(cuda);
     if (!status)

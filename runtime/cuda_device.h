@@ -33,7 +33,8 @@ struct cuda {
     cuda_stream stream;
 
     const struct rt_program *program;
-    cuda_pointer memory; /* the one allocation: arena, constants, weights */
+    rt_u64 planned;      /* bytes of the one allocation */
+    cuda_pointer memory; /* arena, constants, weights */
     cuda_pointer *weights, *constants; /* addresses by number; 0: not used by any kernel */
     cuda_pointer *operands;            /* of all functions, one after the other */
     void **parameters;                 /* the address of each operand, for launches */
@@ -62,8 +63,11 @@ rt_status cuda_enter(struct cuda *cuda);
 
 rt_status cuda_check(const struct cuda *cuda, cuda_result result, const char *what);
 
-/* Memory for the program: planned as a whole, refused before anything is allocated; weights and
- * constants are on the device, the arena is zero, operands are resolved. */
+/* Sums up what the program needs of the device's memory; refused where less is free. */
+rt_status cuda_plan(struct cuda *cuda);
+
+/* Allocates what was planned: weights and constants are on the device, the arena is zero, operands
+ * are resolved. */
 rt_status cuda_place(struct cuda *cuda, const void *const *weights);
 
 /* Loads the modules and finds the kernels; plans the products. */

@@ -77,6 +77,8 @@ static rt_status cuda_bind(struct rt_device *device, const struct rt_program *pr
     cuda->program = program;
     rt_status status = cuda_enter(cuda);
     if (!status)
+        status = cuda_plan(cuda); /* before anything takes memory */
+    if (!status)
         status = cuda_load_kernels(cuda); /* before the weights, which take long */
     if (!status)
         status = cuda_place(cuda, weights);

@@ -112,6 +112,7 @@ static const struct fake_image *idle(void)
 cuda_result cuModuleLoadData(cuda_module *module, const void *image)
 {
     ENTER("cuModuleLoadData");
+    note("load ");
     const struct fake_image *known =
         memcmp(image, FAKE_MAGIC, sizeof FAKE_MAGIC) == 0 ? image : translated(image);
     known = known ? known : idle();

@@ -3,6 +3,7 @@
 
 #include "backends/cuda/emit.h"
 #include "compiler/toolchain/nvrtc.h"
+#include "ir/gpu_facts.h"
 #include "ir/gpu_matmul.h"
 #include "passes/passes.h"
 
@@ -59,7 +60,7 @@ static void lint_kernel(const struct function *function, const struct device_cod
 {
     struct gpu_facts facts;
     const struct kernel *kernel = function->kernels.items[0];
-    assert_true(gpu_matmul_facts(function, kernel, &facts));
+    assert_true(gpu_facts(function, kernel, &facts));
     struct cubin_limits limits = {.registers = GPU_THREAD_REGISTERS,
                                   .shared = 227 * 1024,
                                   .dynamic = facts.shared_bytes,
@@ -71,12 +72,12 @@ static void lint_kernel(const struct function *function, const struct device_cod
 }
 
 static size_t lint(const struct nvrtc *nvrtc, const char *architecture, const char *text,
-                   size_t length)
+                   size_t length, void (*derive)(struct module *module, void *context))
 {
     struct arena *arena = arena_create();
     struct module *module = ir_parse(arena, diag_add_source("products.ir", text, length));
     const struct target *target = target_find(architecture);
-    product_kernels_derive(module, NULL);
+    derive(module, NULL);
     pass_plan(module);
     module->stage = "plan";
     struct cuda_emit_options options = {.target = target};
@@ -98,14 +99,20 @@ static size_t lint(const struct nvrtc *nvrtc, const char *architecture, const ch
 
 void product_kernels_lint(const char *text, size_t length)
 {
+    kernels_lint(text, length, product_kernels_derive);
+}
+
+void kernels_lint(const char *text, size_t length,
+                  void (*derive)(struct module *module, void *context))
+{
     struct arena *arena = arena_create();
     struct nvrtc nvrtc;
     const char *places, *reason;
     size_t count = 0;
     if (nvrtc_look(arena, getenv("SINTER_CUDA"), &nvrtc, &places) &&
         nvrtc_version(arena, &nvrtc, &reason)) {
-        count += lint(&nvrtc, "sm_80", text, length);
-        count += lint(&nvrtc, "sm_90a", text, length);
+        count += lint(&nvrtc, "sm_80", text, length, derive);
+        count += lint(&nvrtc, "sm_90a", text, length, derive);
         printf("%zu kernels compiled\n", count);
     } else {
         printf("SKIPPED 1 device code of products: no NVRTC\n");

@@ -15,4 +15,8 @@ void product_kernels_derive(struct module *module, void *context);
  */
 void product_kernels_lint(const char *text, size_t length);
 
+/* The same of kernels of any skeleton, one in a function, whose attributes `derive` completes. */
+void kernels_lint(const char *text, size_t length,
+                  void (*derive)(struct module *module, void *context));
+
 #endif

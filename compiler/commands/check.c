@@ -199,7 +199,8 @@ static int check_gpu(struct job *job)
                                    .samples = options->samples,
                                    .seed = (uint64_t)options->seed,
                                    .most_work = most_emulated,
-                                   .device = gpu.device};
+                                   .device = gpu.device,
+                                   .workers = program_threads(job)};
     if (gpu.device)
         gpu.device->program = &program;
     gpu.results = check_emulated(job->module, job->pipeline.target, &program.emitted, &check,

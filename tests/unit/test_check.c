@@ -77,6 +77,22 @@ static void command(void **state)
     assert_non_null(strstr(o->out, "distinct kernels, 0 wrong\n"));
 }
 
+/* Processes share the kernels of a GPU; how many there are changes nothing. */
+static void processes(void **state)
+{
+    (void)state;
+    static const char line[] =
+        "%s check tests/fixtures/tiny --max-length 16 --target a100 --device emulated --threads %d";
+    const struct outcome *o = command_line(NULL, line, SINTER_COMPILER, 1);
+    assert_int_equal(o->code, EXIT_OK);
+    assert_non_null(strstr(o->out, "distinct kernels for a100 under emulation, 0 wrong\n"));
+    char *alone = strdup(o->out);
+    o = command_line(NULL, line, SINTER_COMPILER, 3);
+    assert_int_equal(o->code, EXIT_OK);
+    assert_string_equal(o->out, alone);
+    free(alone);
+}
+
 /* --- wrong kernels --- */
 
 /* How kernels are made wrong: statements around the right one, which stands for %s; %d is the
@@ -191,7 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(examples),
-        cmocka_unit_test(command),
+        cmocka_unit_test(command), cmocka_unit_test(processes),
         cmocka_unit_test(wrong_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

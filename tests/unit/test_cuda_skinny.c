@@ -2,6 +2,7 @@
  * Products of 2 to 64 rows on GPUs under the emulation: tensor cores and exact f32, prologues,
  * partners, segments with joined columns, rows that go into caches, ragged N and K, split K.
  */
+#include "tests/product_kernels.h"
 #include "tests/unit/few_kernels.h"
 
 #include <setjmp.h>
@@ -56,6 +57,30 @@ static void test_cases(void **state)
     run_cases(cases, CASES, false);
 }
 
+/* As they are chosen for a decoder of 7B, and in all types. */
+static void test_device_code(void **state)
+{
+    static const struct few_case wide[] = {
+        {FEW_LINEAR, FEW_PLAIN, 32, 4096, 4096, "bf16", "bf16",
+         "cols=64 kc=32 stages=6 threads=128"},
+        {FEW_GATED, FEW_PLAIN, 32, 4096, 14336, "bf16", "bf16",
+         "cols=64 kc=64 stages=4 threads=128"},
+        {FEW_LINEAR, FEW_PLAIN, 64, 4096, 4096, "f32", "tf32",
+         "cols=128 kc=32 stages=4 threads=128 split=2"},
+        {FEW_LINEAR, FEW_PLAIN, 16, 4096, 4096, "bf16", "tf32",
+         "cols=64 kc=32 stages=4 threads=128"},
+        {FEW_LINEAR, FEW_PLAIN, 32, 4096, 4096, "f32", "f32", "cols=64 kc=32 stages=4 threads=128"},
+    };
+    (void)state;
+    struct arena *arena = arena_create();
+    struct few_text text = few_text(arena, "skinny");
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        few_add(&text, &wide[i]);
+    const char *whole = few_whole(&text);
+    kernels_lint(whole, strlen(whole), few_derive);
+    arena_destroy(arena);
+}
+
 /* All kinds with all rows and types. */
 static void test_all(void **state)
 {
@@ -95,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_device_code),
         cmocka_unit_test(test_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
