@@ -102,6 +102,7 @@ static rt_status time_function(struct rt_session *session, rt_u32 number, rt_u32
             print_json(json, &k);
         else
             print_text(&k);
+        fflush(stdout); /* the next kernel may be the one that never comes back */
     }
     return 0;
 }

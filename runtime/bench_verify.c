@@ -99,7 +99,7 @@ static bool is_operand(const struct verify *v, rt_u64 offset, rt_u64 bytes)
 
 /* --- one kernel --- */
 
-static void report(const struct verify *v)
+static void write_report(const struct verify *v)
 {
     const char *function = v->session->program->functions[v->function].name;
     if (!v->json) {
@@ -117,6 +117,14 @@ static void report(const struct verify *v)
     rt_json_write_double(v->json, "worst", v->worst);
     rt_json_write_bool(v->json, "ok", v->missed == 0);
     rt_json_write_end(v->json);
+}
+
+/* The next kernel may end the process, or never come back: who reads this must know the last one
+ * that did. */
+static void report(const struct verify *v)
+{
+    write_report(v);
+    fflush(stdout);
 }
 
 static rt_status finish_kernel(struct verify *v)

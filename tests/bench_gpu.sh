@@ -41,11 +41,15 @@ code=0
 bundle/run --parts ours,twin --add --step-seconds 0.001 -o all.json || code=$?
 [ $code = 1 ]
 code=0
+FAKE_CUDA_FAIL=cuLaunchKernel:7:719 bundle/run --parts verify -o faults.json || code=$?
+[ $code = 8 ]
+code=0
 bundle/run --budget 0 -o late.json 2>/dev/null || code=$?
 [ $code = 1 ]
 cat >check.py <<'PYTHON'
 import json
 results, late = json.load(open("all.json")), json.load(open("late.json"))
+faults = json.load(open("faults.json"))["rows"]["small-1"]["verify"]
 row = results["rows"]["small-1"]
 assert list(row["verify"])[:2] == ["1", "2"] and row["verify"].keys() == row["kernels"].keys()
 for found in row["verify"].values():
@@ -53,6 +57,10 @@ for found in row["verify"].values():
     assert found["wrong_kernels"][0]["kernel"], found
 assert "longer than" in row["twin"]["failed"] and "longer than" in row["ours"]["failed"]
 assert row["torch_reduce-overhead"]["failed"]
+for variant, found in faults.items():  # the seventh of each process
+    failed = [kernel for kernel in found["wrong_kernels"] if "719" in kernel.get("failed", "")]
+    assert found["kernels"] == row["verify"][variant]["kernels"], found
+    assert len(failed) == found["kernels"] // 7, found
 for variant, kernels in row["kernels"].items():
     assert all(kernel["launches"] >= 20 and len(kernel["key"]) == 16 for kernel in kernels)
     assert any(kernel["cold"] for kernel in kernels)
