@@ -5,9 +5,12 @@
 #include "ir/gpu.h"
 #include "runtime/cuda.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ALIGNMENT = 256 };
+enum { ALIGNMENT = 256, SECONDS = 120 };
 
 /* --- the GPU --- */
 
@@ -80,6 +83,7 @@ struct check_device *check_device_find(struct job *job, bool needed, const char 
     struct cuda_gpu gpu;
     struct nvrtc nvrtc;
     *device = (struct check_device){.arena = job->arena,
+                                    .seconds = SECONDS,
                                     .target = device_target(job->pipeline.target->gpu)};
     rt_status status = rt_cuda_load(&driver);
     if (!status)
@@ -196,6 +200,28 @@ static struct single *make_single(struct check_device *device, int number,
     return single;
 }
 
+/* --- kernels that do not end --- */
+
+static char endless[512]; /* what is said then */
+
+static void give_up(int signal)
+{
+    (void)signal;
+    ssize_t written = write(STDERR_FILENO, endless, strlen(endless));
+    _exit(written < 0 ? EXIT_FILE : EXIT_NUMERIC);
+}
+
+static void watch(const struct check_device *device, const char *kernel)
+{
+    struct sigaction action = {.sa_handler = give_up};
+    int used = snprintf(endless, sizeof endless - 1, "sinter: error: ");
+    snprintf(endless + used, sizeof endless - 1 - (size_t)used, message_format_KERNEL_ENDLESS,
+             kernel, device->name, device->seconds);
+    strcat(endless, "\n");
+    sigaction(SIGALRM, &action, NULL);
+    alarm(device->seconds);
+}
+
 static rt_status run(struct rt_device *device, const struct single *single,
                      const struct check_block *blocks, size_t count)
 {
@@ -232,10 +258,12 @@ const char *check_device_run(struct check_device *device, int kernel,
     rt_status status = device->keeper ? 0 : open_keeper(device);
     if (!status)
         status = rt_device_cuda.open(&opened, &options);
+    watch(device, single->launch.symbol);
     if (!status) {
         status = run(opened, single, blocks, block_count);
         rt_device_cuda.close(opened);
     }
+    alarm(0);
     if (!status)
         return NULL;
     const char *error = take_failure(device->arena);

@@ -12,6 +12,7 @@ struct check_device {
     struct arena *arena;
     const char *name;  /* of the GPU */
     bool ptx;          /* the driver translates PTX: the kernels must be compiled with it */
+    unsigned seconds;  /* that a kernel may take, copies included */
     const struct device_program *program; /* set by the caller before kernels run */
     struct rt_target target;
     struct rt_device *keeper; /* keeps the driver's context from kernel to kernel */
@@ -35,7 +36,8 @@ void check_device_close(struct check_device *device);
 /*
  * Copies the blocks to the GPU, runs a kernel of the program on them, and copies back those that
  * are written. Operands are addresses inside of blocks, in the order of the kernel's parameters.
- * Returns NULL, or what went wrong, in the device's arena; the next kernel begins anew.
+ * Returns NULL, or what went wrong, in the device's arena; the next kernel begins anew. A kernel
+ * that does not end cannot be left: then a line says so, and the process ends.
  */
 const char *check_device_run(struct check_device *device, int kernel,
                              const struct check_block *blocks, size_t block_count,

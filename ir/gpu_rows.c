@@ -99,9 +99,7 @@ bool gpu_lines(const struct function *function, const struct kernel *kernel,
         return true;
     int64_t keys = attribute(kernel, ATTRIBUTE_keys, 1);
     out->pieces = ceil_divide(out->count, keys);
-    out->words = out->pieces > 1 ? 2 * out->pieces * keys : 0;
-    for (int64_t runs = out->pieces; runs > 1; runs = ceil_divide(runs, 2))
-        out->words += 2 * out->pieces * keys;
+    out->words = out->pieces > 1 ? 4 * out->pieces * keys : 0;
     return true;
 }
 

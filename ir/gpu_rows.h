@@ -43,7 +43,7 @@ struct rows_domain {
 struct gpu_lines {
     const struct node *node;
     int64_t lines, count, pieces; /* pieces: blocks of a line */
-    int64_t words; /* sort: of workspace for a line; each level of merges has pairs of its own */
+    int64_t words; /* sort: of workspace for a line; levels of merges use two sets in turn */
 };
 
 /* False if there is no reduction (no such node), or the attributes do not fit together. */

@@ -132,6 +132,7 @@ void emulation_destroy(struct emulation *emulation)
     free(machine->shared);
     free(machine->stores.items);
     free(machine->counters.items);
+    free(machine->arrivals.items);
     shadow_destroy(emulation->shadow);
     conflicts_destroy(emulation->conflicts);
     free(emulation);

@@ -100,6 +100,22 @@ struct counters { /* of the launch */
     size_t count, capacity;
 };
 
+struct arrival { /* of a block at a counter, by its number */
+    rt_u32 serial, counter;
+};
+
+struct arrivals { /* of the launch; with shadow memory */
+    struct arrival *items;
+    size_t count, capacity;
+};
+
+struct order { /* an answer of publish_orders, as long as nobody arrives */
+    rt_u32 earlier, later;
+    size_t arrivals;
+    bool ordered;
+};
+enum { ORDERS = 8 };
+
 /* The time that blocks take. */
 struct watch {
     double seconds; /* that a block may take */
@@ -127,6 +143,8 @@ struct machine {
     struct barrier barriers[BARRIERS];
     struct stores stores;
     struct counters counters;
+    struct arrivals arrivals;
+    struct order orders[ORDERS];
     rt_i32 *publish_counter; /* of the call in progress */
     int publish_expected, publish_result;
     struct shadow *shadow;
@@ -212,6 +230,9 @@ void copies_clear(struct copies *copies);
 void publish_begin_launch(struct machine *machine);
 void publish_begin_block(struct machine *machine);
 void publish_end_launch(struct machine *machine); /* without an error */
+/* Whether all that block `earlier` did before it counted is behind what the present block does:
+ * this one came last on that counter, or on one of a chain of counters from there. */
+bool publish_orders(struct machine *machine, rt_u32 earlier);
 
 /* Makes room for one more item of an array that grows. Fatal without memory. */
 void *machine_grow(void *items, size_t count, size_t *capacity, size_t size);

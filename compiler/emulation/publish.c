@@ -5,10 +5,14 @@
 #include "compiler/emulation/machine.h"
 #include "compiler/emulation/shadow.h"
 
+#include <string.h>
+
 void publish_begin_launch(struct machine *machine)
 {
     machine->stores.count = 0;
     machine->counters.count = 0;
+    machine->arrivals.count = 0;
+    memset(machine->orders, 0, sizeof machine->orders);
 }
 
 void publish_begin_block(struct machine *machine)
@@ -69,6 +73,36 @@ static struct counter *counter_at(struct machine *machine, rt_i32 *at)
     return &counters->items[counters->count++];
 }
 
+static bool comes_before(const struct machine *machine, rt_u32 earlier, rt_u32 later)
+{
+    for (size_t i = 0; i < machine->arrivals.count; i++) {
+        const struct arrival *arrival = &machine->arrivals.items[i];
+        if (arrival->serial == later || machine->counters.items[arrival->counter].last != later)
+            continue;
+        if (arrival->serial == earlier || comes_before(machine, earlier, arrival->serial))
+            return true;
+    }
+    return false;
+}
+
+bool publish_orders(struct machine *machine, rt_u32 earlier)
+{
+    struct order *known = &machine->orders[earlier % ORDERS];
+    if (known->earlier != earlier || known->later != machine->serial ||
+        known->arrivals != machine->arrivals.count)
+        *known = (struct order){earlier, machine->serial, machine->arrivals.count,
+                                comes_before(machine, earlier, machine->serial)};
+    return known->ordered;
+}
+
+static void note_arrival(struct machine *machine, rt_u32 counter)
+{
+    struct arrivals *arrivals = &machine->arrivals;
+    arrivals->items = machine_grow(arrivals->items, arrivals->count, &arrivals->capacity,
+                                   sizeof *arrivals->items);
+    arrivals->items[arrivals->count++] = (struct arrival){machine->serial, counter};
+}
+
 /* By the last thread of the block: fence and count. */
 static void count_block(struct thread *thread, struct place place)
 {
@@ -79,8 +113,11 @@ static void count_block(struct thread *thread, struct place place)
     struct counter *counter = counter_at(machine, at);
     if (machine->options->latest)
         store_all(machine);
-    if (machine->shadow)
-        shadow_release(machine, (rt_u32)(counter - machine->counters.items) + 1);
+    if (machine->shadow) {
+        rt_u32 number = (rt_u32)(counter - machine->counters.items);
+        shadow_release(machine, number + 1);
+        note_arrival(machine, number);
+    }
     machine->stores.count = machine->stores.begin;
     if (counter->last || counter->arrived == machine->serial)
         machine_fail(thread, EMULATION_double_arrival, place, "counter at %p", (void *)at);

@@ -369,16 +369,23 @@ static void load_global(struct access *a, const struct region *region, struct ce
     note_read(a->thread, cell);
 }
 
+/* Whether another block may still be at what it did to the cell. */
+static bool unordered(struct machine *machine, rt_u32 block)
+{
+    return foreign(machine, block) && !publish_orders(machine, block);
+}
+
 static void store_global(struct access *a, struct cell *cell)
 {
-    const struct machine *machine = a->thread->machine;
-    bool read = foreign(machine, cell->read_block) || cell->flags & READ_BY_BLOCKS;
-    if (foreign(machine, cell->write_block) || read)
+    struct machine *machine = a->thread->machine;
+    bool read = unordered(machine, cell->read_block) || cell->flags & READ_BY_BLOCKS;
+    if (unordered(machine, cell->write_block) || read)
         machine_fail(a->thread, EMULATION_block_race, a->place,
                      "%s byte %lu, %s by another block", a->memory, a->at,
                      read ? "loaded" : "stored");
     check_write(a, cell);
     note_write(a->thread, cell);
+    cell->read_block = 0; /* all reads came before */
     cell->flags = (cell->flags & READ_BY_BLOCKS) |
                   (a->place.primitive == EMULATED_publish ? PUBLISHED : 0);
     cell->counter = 0;

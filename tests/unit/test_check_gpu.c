@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -37,7 +39,7 @@ static bool no_nvrtc; /* then there is nothing to run */
 
 /* --- the server: kernels by the emulation --- */
 
-enum plant { RIGHT, WRONG_NUMBER, STRAY_STORE, NO_STORE };
+enum plant { RIGHT, WRONG_NUMBER, STRAY_STORE, NO_STORE, NO_END };
 
 struct served {
     const struct device_program *program;
@@ -82,6 +84,8 @@ static void run(void *context, const char *name, void *const *operands, int bloc
     served->runs++;
     if (served->plant == NO_STORE)
         return;
+    while (served->plant == NO_END)
+        sleep(1);
     if (emulation_run(served->emulation, served->unit, &launch, &options, &report))
         fail_msg("%s", report.text);
     if (served->plant == WRONG_NUMBER)
@@ -153,6 +157,7 @@ static struct checked check(enum plant plant, char *blas)
     served.unit = emulation_unit_open(program.emitted.emulated, program.emitted.emulated_length,
                                       false, NULL);
     device->program = &program;
+    device->seconds = plant == NO_END ? 1 : 60;
     struct emulated_check options = {
         .modes = modes, .mode_count = 1, .samples = 2000, .seed = 3, .device = device};
     serve_with()(&server);
@@ -242,6 +247,29 @@ static void a_failing_kernel_is_told(void **state)
     for (size_t i = 1; i < c.count; i++)
         assert_true(right(&c.results[i].device.check));
     arena_destroy(c.arena);
+}
+
+/* Nothing can be done with the GPU then: the process ends. */
+static void a_kernel_that_does_not_end_is_told(void **state)
+{
+    (void)state;
+    char said[600] = "";
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        check(NO_END, "never");
+        _exit(0);
+    }
+    close(ends[1]);
+    waitpid(child, &status, 0);
+    assert_true(read(ends[0], said, sizeof said - 1) > 0);
+    close(ends[0]);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_NUMERIC);
+    assert_non_null(strstr(said, "sinter: error: kernel k_"));
+    assert_non_null(strstr(said, " has not ended; Fake GPU 0, 1 s; "));
 }
 
 /* --- the command --- */
@@ -360,6 +388,7 @@ int main(void)
         cmocka_unit_test(wrong_numbers_are_found),
         cmocka_unit_test(stray_stores_are_found),
         cmocka_unit_test(a_failing_kernel_is_told),
+        cmocka_unit_test(a_kernel_that_does_not_end_is_told),
         cmocka_unit_test(the_command_reports_both_worlds),
     };
     int failed = cmocka_run_group_tests(always, begin, end);

@@ -151,8 +151,9 @@ DEVICE void sort_merge(shared_t base, int keys, const g_f32 *from, g_f32 *to, in
 
 /*
  * Joins the runs of a line's `pieces` blocks; this block has sorted the pairs of `piece` in shared
- * memory. The line has `count` pairs, runs of `keys`, 2 * pieces * keys words of workspace for
- * each level of runs and 2 * pieces counters. Where the sorted pairs are in the workspace: for the
+ * memory. The line has `count` pairs, runs of `keys`, 4 * pieces * keys words of workspace, which
+ * levels of runs use in turn, and 2 * pieces counters: who merges two runs comes after all that
+ * read or wrote this part of the workspace. Where the sorted pairs are in the workspace: for the
  * one block that is last; -1 for the others.
  */
 DEVICE int sort_join(shared_t base, g_f32 *workspace, g_i32 *counters, int piece, int pieces,
@@ -173,9 +174,9 @@ DEVICE int sort_join(shared_t base, g_f32 *workspace, g_i32 *counters, int piece
             return -1;
         int a = count - start < size ? count - start : size;
         int rest = count - start - a, b = rest < size ? rest : size;
-        sort_merge(base, keys, workspace + from + start, workspace + from + 2 * stride + start,
+        sort_merge(base, keys, workspace + from + start, workspace + 2 * stride - from + start,
                    stride, a, b, threads);
-        from += 2 * stride;
+        from = 2 * stride - from;
         runs = (runs + 1) / 2;
         counters += runs;
         run /= 2;
