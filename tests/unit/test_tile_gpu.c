@@ -123,14 +123,17 @@ static void measured_times_decide(void **state)
     (void)state;
     struct arena *arena = arena_create();
     struct tile_list *list = arena_new(arena, struct tile_list);
-    list->count = 3;
+    list->count = 4;
     list->items[0] = (struct tile_candidate){.threads = 128, .cols = 64, .split = 1, .us = 10};
     list->items[1] = (struct tile_candidate){.threads = 128, .cols = 32, .band = 1, .us = 12};
     list->items[2] = (struct tile_candidate){.threads = 256, .cols = 32, .split = 2, .us = 20};
+    list->items[3] = (struct tile_candidate){.provider = PROVIDER_cublaslt, .us = 20};
     static const char rows[] = "# remark\n"
                                "00000000000000ab threads=128 cols=32 residency=4 us=24\n"
                                "00000000000000ab threads=256 cols=32 split=2 us=30\n"
                                "00000000000000ac threads=128 cols=64 us=1\n"
+                               "00000000000000ab tiles=1 provider=unheard us=1\n"
+                               "00000000000000ab tiles=1 workspace=64 provider=cublaslt us=27\n"
                                "00000000000000ab threads=128 cols=64 us=-1\n"
                                "00000000000000ab threads=128 unheard=64 us=1\n"
                                "00000000000000ab threads=128 cols=64 us=oops\n"
@@ -138,6 +141,7 @@ static void measured_times_decide(void **state)
     tile_tune((struct tile_tuning){rows, sizeof rows - 1}, 0xab, list);
     assert_float_equal(list->items[1].us, 24, 0);
     assert_float_equal(list->items[2].us, 30, 0);
+    assert_float_equal(list->items[3].us, 27, 0);
     assert_float_equal(list->items[0].us, 20, 1e-6); /* as far off as the best measured one */
     arena_destroy(arena);
 }
