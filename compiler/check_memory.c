@@ -81,6 +81,14 @@ int64_t count_bound(const struct function *function, const struct kernel *kernel
     return bound;
 }
 
+/* Positions in a cache: in a ring several rounds; else all that leave room for `most` rows, or so
+ * that rows of an update fall outside, too. */
+static int64_t place_bound(const struct node *node, int64_t slots, int64_t most)
+{
+    enum { ROUNDS = 3 };
+    return node_int(node, ring) ? ROUNDS * slots + 1 : slots - most + 1;
+}
+
 int64_t index_bound(const struct function *function, const struct kernel *kernel,
                     const struct value *value)
 {
@@ -100,9 +108,10 @@ int64_t index_bound(const struct function *function, const struct kernel *kernel
         if (node->op == OP_scatter_add)
             bound = least(bound, node->results[0].type.dims[0]);
         if (node->op == OP_update)
-            bound = least(bound, first->dims[1] - node->operands[1]->type.dims[1] + 1);
+            bound = least(bound, place_bound(node, first->dims[1], 0));
         if (node->op == OP_attention)
-            bound = least(bound, node->operands[1]->type.dims[1] - first->dims[1] + 1);
+            bound = least(bound, place_bound(node, node->operands[1]->type.dims[1],
+                                             first->dims[1]));
     }
     return bound < 1 ? 1 : bound;
 }

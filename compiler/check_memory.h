@@ -16,7 +16,7 @@ int64_t draw_below(struct random *random, int64_t bound); /* 0 where bound < 1 *
 void fill_random(struct random *random, const struct type *type, char *bytes, int64_t bound);
 
 /* What integers may be in an input of a kernel: rows of what it gathers from, positions that its
- * caches have room for, counts of new rows. */
+ * caches have room for or that fall outside, rounds of rings, counts of new rows. */
 int64_t index_bound(const struct function *function, const struct kernel *kernel,
                     const struct value *value);
 

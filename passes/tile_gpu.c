@@ -156,7 +156,9 @@ static bool reads_of(const struct node *node, const struct kernel *kernel)
 static struct function excerpt(struct arena *arena, const struct function *function,
                                const struct kernel *kernel)
 {
-    struct function out = {.name = function->name, .bindings = function->bindings};
+    struct function out = {.name = function->name,
+                           .attributes = function->attributes,
+                           .bindings = function->bindings};
     for (size_t i = 0; i < function->nodes.count; i++)
         if (function->nodes.items[i]->kernel == kernel)
             array_push(arena, &out.nodes, function->nodes.items[i]);

@@ -8,6 +8,8 @@
 #include "ir/product.h"
 #include "passes/tile_gpu.h"
 
+#include <string.h>
+
 static int64_t at_least(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -37,6 +39,14 @@ static void add(struct tile_list *list, struct tile_candidate candidate)
         list->items[list->count++] = candidate;
 }
 
+/* Whether the function is one of several that take a prompt in chunks of their own sizes: all must
+ * add up the same terms in the same order, so what they add is not shared out. */
+static bool in_chunks(const struct tile_subject *s)
+{
+    const char *role = attributes_text(&s->function->attributes, ATTRIBUTE_role);
+    return role && (strcmp(role, "prefill") == 0 || strcmp(role, "score") == 0);
+}
+
 /* --- products by tiles --- */
 
 static const struct {
@@ -53,7 +63,8 @@ static void add_splits(const struct tile_subject *s, struct tile_list *list,
                        struct tile_candidate candidate, int64_t blocks, int64_t steps)
 {
     static const int64_t splits[] = {1, 2, 3, 4, 6, 8, 12, 16};
-    for (size_t i = 0; i < sizeof splits / sizeof *splits; i++) {
+    size_t count = in_chunks(s) ? 1 : sizeof splits / sizeof *splits;
+    for (size_t i = 0; i < count; i++) {
         int64_t split = splits[i], part = ceil_divide(steps, split);
         candidate.split = split;
         if (split == 1 || (blocks * split <= 2 * s->gpu->multiprocessors && part >= 4 &&
@@ -200,15 +211,17 @@ static void list_split_attention(const struct tile_subject *s, struct tile_list 
 static void list_reduced_rows(const struct tile_subject *s, struct tile_list *list,
                               const struct rows_domain *domain)
 {
-    for (int64_t threads = 128; threads <= 1024; threads *= 2) {
+    enum { CHUNK_THREADS = 256 }; /* of a row, where all chunks have the same number */
+    bool chunks = in_chunks(s);
+    for (int64_t threads = chunks ? CHUNK_THREADS : 128; threads <= 1024; threads *= 2) {
         int64_t wanted = power_up(ceil_divide(domain->reduced, ROWS_REGISTERS / 2));
-        int64_t each = at_most(threads, at_least(1, wanted));
+        int64_t each = at_most(chunks ? CHUNK_THREADS : threads, at_least(1, wanted));
         struct tile_candidate c = {.threads = threads, .rows = threads / each, .vector = 4,
                                    .split = 1};
         add(list, c);
         int64_t most = domain->reduced / (threads * c.vector * 4);
         int64_t blocks = ceil_divide(domain->kept, c.rows);
-        while (!domain->wide && c.rows == 1 && 2 * c.split <= most &&
+        while (!domain->wide && !chunks && c.rows == 1 && 2 * c.split <= most &&
                2 * c.split * blocks <= 2 * s->gpu->multiprocessors) {
             c.split *= 2;
             add(list, c);
