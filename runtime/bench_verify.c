@@ -6,13 +6,14 @@
 #include "runtime/files.h"
 #include "runtime/json_write.h"
 #include "runtime/philox.h"
+#include "runtime/pool.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_FILE = 1 << 30, NAME = 160 };
+enum { LONGEST_FILE = 1 << 30, NAME = 160, FILL_TILE = 1 << 14 };
 
 struct verify {
     struct rt_session *session;
@@ -26,7 +27,8 @@ struct verify {
     rt_u64 compared, missed; /* elements of the kernel; those outside the tolerance */
     double worst;            /* error in units of the tolerance */
     rt_u64 listed, kernels, wrong, lists;
-    void *memory; /* of a fill */
+    struct rt_pool *pool; /* that fills */
+    void *memory;         /* of a fill */
     size_t size;
 };
 
@@ -236,6 +238,26 @@ static bool reserve(struct verify *v, size_t size)
     return v->memory != NULL;
 }
 
+/* What a thread fills; the operand of fill_tiles. */
+struct filling {
+    const struct tensor *tensor;
+    struct rt_verify_fill numbers;
+    char *out;
+};
+
+static void fill_tiles(void *const *operands, rt_i64 begin, rt_i64 end)
+{
+    const struct filling *f = operands[0];
+    const struct tensor *t = f->tensor;
+    rt_u64 last = (rt_u64)end * FILL_TILE;
+    if (last > t->elements)
+        last = t->elements;
+    for (rt_u64 i = (rt_u64)begin * FILL_TILE; i < last; i++) {
+        rt_u64 at = place_of(t, i) * rt_dtype_size(t->dtype);
+        rt_write_number(t->dtype, f->out + at, rt_verify_number(&f->numbers, t->offset + at));
+    }
+}
+
 /* What stands between the elements stays: it may belong to another tensor. */
 static rt_status fill(struct verify *v, const char *line)
 {
@@ -246,12 +268,16 @@ static rt_status fill(struct verify *v, const char *line)
         return damaged(v, "no tensor where an operand of the step is");
     if (!reserve(v, (size_t)t.bytes))
         return rt_fail(OUT_OF_MEMORY, (size_t)t.bytes);
-    struct rt_verify_fill of = {v->seed, v->function, v->step, t.dtype, t.bound, t.elements == 1};
-    rt_status status = table->read(device, t.offset, v->memory, t.bytes);
-    for (rt_u64 i = 0; i < t.elements && !status; i++) {
-        rt_u64 at = place_of(&t, i) * rt_dtype_size(t.dtype);
-        rt_write_number(t.dtype, (char *)v->memory + at, rt_verify_number(&of, t.offset + at));
-    }
+    struct filling filling = {
+        &t, {v->seed, v->function, v->step, t.dtype, t.bound, t.elements == 1}, v->memory};
+    void *operand = &filling;
+    bool contiguous = t.rank == 1 && t.strides[0] == 1 && t.first == 0;
+    rt_status status = 0;
+    if (!contiguous)
+        status = table->read(device, t.offset, v->memory, t.bytes);
+    if (!status)
+        rt_pool_run(v->pool, fill_tiles, &operand,
+                    (rt_i64)((t.elements + FILL_TILE - 1) / FILL_TILE));
     return status ? status : table->write(device, t.offset, v->memory, t.bytes);
 }
 
@@ -374,14 +400,19 @@ rt_status bench_verify(struct rt_session *session, const char *path, bool as_jso
     char *text = NULL;
     size_t length;
     rt_status status = rt_read_file(path, LONGEST_FILE, &text, &length);
-    if (status)
+    if (!status)
+        status = rt_pool_open(&v.pool, 0, false);
+    if (status) {
+        free(text);
         return status;
+    }
     rt_json_write_open(&json, stdout, false);
     if (as_json)
         rt_json_write_array(&json, NULL);
     status = read_lines(&v, text);
     if (as_json)
         rt_json_write_end(&json);
+    rt_pool_close(v.pool);
     free(v.memory);
     free(text);
     return status ? status : summarize(&v);
