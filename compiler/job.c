@@ -384,9 +384,9 @@ struct job job_open(struct arena *arena, const struct options *options)
                            : options->dtype == CHOICE_DTYPE_tf32 ? DTYPE_tf32
                                                                  : DTYPE_f32;
     job.pipeline.candidate = (int)options->candidate - 1;
-    job.pipeline.blas = options->blas == CHOICE_BLAS_never    ? TILE_BLAS_never
+    job.pipeline.blas = options->blas == CHOICE_BLAS_auto     ? TILE_BLAS_auto
                         : options->blas == CHOICE_BLAS_always ? TILE_BLAS_always
-                                                              : TILE_BLAS_auto;
+                                                              : TILE_BLAS_never;
     job.pipeline.verify = options->verify;
     job.pipeline.time = options->time;
     choose_targets(&job);

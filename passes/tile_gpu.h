@@ -29,7 +29,7 @@ struct tile_list {
 };
 
 /* Whether libraries compute kernels: by prediction, never, or wherever they can. */
-enum tile_blas { TILE_BLAS_auto, TILE_BLAS_never, TILE_BLAS_always };
+enum tile_blas { TILE_BLAS_never, TILE_BLAS_auto, TILE_BLAS_always };
 
 /* The text of a table of measured times (tile_tuning.h); NULL stands for the GPU's own. */
 struct tile_tuning {
