@@ -172,7 +172,6 @@ static void check(const char *body, enum skeleton skeleton)
         str_printf(&text, "func f%d\n%s", i, body);
     struct emulated_request request = {.tiled = give,
                                        .context = &choice,
-                                       .brief = true,
                                        .samples = 100,
                                        .skeleton = skeleton_name(skeleton)};
     struct emulated_report report = emulated_text(text.text, &request);
