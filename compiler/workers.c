@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -107,7 +106,8 @@ void workers_run(unsigned workers, size_t count, void (*task)(void *context, siz
                  void *context, int *out_signals)
 {
     struct team team = {.count = count, .task = task, .context = context};
-    memset(out_signals, 0, count * sizeof *out_signals);
+    for (size_t i = 0; i < count; i++)
+        out_signals[i] = 0;
     workers = workers < WORKERS_MOST ? workers : WORKERS_MOST;
     workers = workers < count ? workers : (unsigned)count;
     team.shared = workers_memory(sizeof *team.shared);
