@@ -310,17 +310,22 @@ static void open_text(struct job *job, const char *path)
     job->random_weights = true;
 }
 
+static size_t count_gpus(const struct job *job)
+{
+    size_t gpus = 0;
+    for (size_t i = 0; i < job->target_count; i++)
+        gpus += job->targets[i]->gpu != NULL;
+    return gpus;
+}
+
 /* The table of --tuning: of one GPU, as bench/tune writes it. */
 static struct tile_tuning read_tuning(const struct job *job)
 {
     const char *path = job->options->tuning;
     struct tile_tuning tuning = {0};
-    int gpus = 0;
-    for (size_t i = 0; i < job->target_count; i++)
-        gpus += job->targets[i]->gpu != NULL;
     if (!path)
         return tuning;
-    if (gpus != 1)
+    if (count_gpus(job) != 1)
         fatal(TUNING_TARGET, path);
     tuning.text = file_read(job->arena, path, LARGEST_TEXT, &tuning.length);
     if (!memmem(tuning.text, tuning.length, " us=", 4))
@@ -360,9 +365,7 @@ static const char *base_name(struct arena *arena, const char *path)
 static void warn_of_targets(const struct job *job)
 {
     const struct options *options = job->options;
-    size_t gpus = 0;
-    for (size_t i = 0; i < job->target_count; i++)
-        gpus += job->targets[i]->gpu != NULL;
+    size_t gpus = count_gpus(job);
     const char *idle = options->cuda             ? "cuda"
                        : options->code           ? "code"
                        : options->blas           ? "blas"

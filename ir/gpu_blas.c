@@ -47,20 +47,6 @@ struct reading {
 
 /* --- nodes --- */
 
-static bool leaves(const struct reading *r, const struct value *value)
-{
-    for (size_t i = 0; i < r->function->nodes.count; i++) {
-        const struct node *user = r->function->nodes.items[i];
-        for (int k = 0; user->kernel != r->kernel && k < user->operand_count; k++)
-            if (user->operands[k] == value)
-                return true;
-    }
-    for (size_t i = 0; i < r->function->bindings.count; i++)
-        if (r->function->bindings.items[i].value == value)
-            return true;
-    return false;
-}
-
 /* The one value that leaves the kernel; NULL if there are others, effects, or several products. */
 static const struct value *find_result(struct reading *r)
 {
@@ -74,7 +60,7 @@ static const struct value *find_result(struct reading *r)
             return NULL;
         r->product = product ? node : r->product;
         for (int k = 0; k < node->result_count; k++) {
-            if (!leaves(r, &node->results[k]))
+            if (!value_leaves_kernel(r->function, &node->results[k]))
                 continue;
             if (result)
                 return NULL;

@@ -287,6 +287,10 @@ void module_add_fact(struct module *module, const char *name, const char *value)
 const char *module_add_blob(struct module *module, const void *bytes, size_t size);
 const struct blob *module_find_blob(const struct module *module, const char *name);
 
+/* Whether another kernel reads the value (any result of the node), or the function gives it. */
+bool value_leaves_kernel(const struct function *function, const struct value *value);
+bool node_leaves_kernel(const struct function *function, const struct node *node);
+
 /* ir/print.c: the text of a module at any stage. print(parse(x)) == x for every x printed. */
 char *ir_print(struct module *module, size_t *out_length);
 

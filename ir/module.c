@@ -82,3 +82,25 @@ const struct blob *module_find_blob(const struct module *module, const char *nam
             return &module->blobs.items[i];
     return NULL;
 }
+
+bool value_leaves_kernel(const struct function *function, const struct value *value)
+{
+    for (size_t i = 0; i < function->nodes.count; i++) {
+        const struct node *user = function->nodes.items[i];
+        for (int k = 0; user->kernel != value->node->kernel && k < user->operand_count; k++)
+            if (user->operands[k] == value)
+                return true;
+    }
+    for (size_t i = 0; i < function->bindings.count; i++)
+        if (function->bindings.items[i].value == value)
+            return true;
+    return false;
+}
+
+bool node_leaves_kernel(const struct function *function, const struct node *node)
+{
+    for (int k = 0; k < node->result_count; k++)
+        if (value_leaves_kernel(function, &node->results[k]))
+            return true;
+    return false;
+}

@@ -5,7 +5,7 @@ static struct product_extents matmul_extents(const struct node *node)
 {
     const struct type *a = &node->operands[0]->type, *b = &node->operands[1]->type;
     bool transa = node_int(node, transa), transb = node_int(node, transb);
-    struct product_extents e = {.batch = 1, .shared_b = b->rank == 2};
+    struct product_extents e = {.batch = 1, .shared_b = b->rank == 2, .transb = transb};
     e.m = a->dims[a->rank - (transa ? 1 : 2)];
     e.k = a->dims[a->rank - (transa ? 2 : 1)];
     e.n = b->dims[b->rank - (transb ? 2 : 1)];
@@ -61,6 +61,7 @@ struct product_extents product_extents(const struct node *node)
         e.m = pixels;
         e.n = out;
         e.k = taps * in;
+        e.transb = true;
     } else if (node->op == OP_conv2d_input) {
         e.m = c.images * c.height * c.width;
         e.n = in;

@@ -10,6 +10,7 @@
 struct product_extents {
     int64_t batch, m, n, k;
     bool shared_b; /* b is the same for all batches */
+    bool transb;   /* b stands as [n][k]: matmul {transb}, and the filter of conv2d */
 };
 
 /*

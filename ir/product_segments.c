@@ -63,20 +63,6 @@ static bool find_reach(struct product_layout *layout, struct grouping *groups)
 
 /* --- results --- */
 
-static bool used_outside(const struct function *function, const struct node *node)
-{
-    for (size_t i = 0; i < function->nodes.count; i++) {
-        const struct node *user = function->nodes.items[i];
-        for (int k = 0; user->kernel != node->kernel && k < user->operand_count; k++)
-            if (user->operands[k]->node == node)
-                return true;
-    }
-    for (size_t i = 0; i < function->bindings.count; i++)
-        if (function->bindings.items[i].value->node == node)
-            return true;
-    return false;
-}
-
 static void unite(struct grouping *groups, unsigned char reach)
 {
     int first = -1;
@@ -99,7 +85,7 @@ static void unite_results(const struct function *function, const struct product_
     for (int i = 0; i < layout->node_count; i++) {
         const struct node *node = layout->nodes[i];
         bool effect = op_info(node->op)->flags & OP_EFFECT;
-        if (layout->reach[i] && (effect || used_outside(function, node)))
+        if (layout->reach[i] && (effect || node_leaves_kernel(function, node)))
             unite(groups, layout->reach[i]);
     }
 }

@@ -16,9 +16,8 @@ struct index right_index(struct generator *g, const struct node *anchor, struct 
                          struct index column, struct index step)
 {
     struct product_extents e = product_extents(anchor);
-    bool transb = node_int(anchor, transb) || anchor->op == OP_conv2d;
-    struct index outer = transb ? column : step, inner = transb ? step : column;
-    int64_t outers = transb ? e.n : e.k, inners = transb ? e.k : e.n;
+    struct index outer = e.transb ? column : step, inner = e.transb ? step : column;
+    int64_t outers = e.transb ? e.n : e.k, inners = e.transb ? e.k : e.n;
     if (e.shared_b)
         batch = index_constant(0);
     struct index index = index_add(&g->space, index_scale(batch, outers), outer);

@@ -39,7 +39,8 @@ int fake_driver_open(const char *path)
 int begin(void **unused)
 {
     static const char *const names[] = {"FAKE_CUDA_SM", "FAKE_CUDA_VERSION", "FAKE_CUDA_DEVICES",
-                                        "FAKE_CUDA_MEMORY", "FAKE_CUDA_FAIL", "FAKE_CUDA_CACHE"};
+                                        "FAKE_CUDA_MEMORY", "FAKE_CUDA_FAIL", "FAKE_CUDA_CACHE",
+                                        "FAKE_CUBLAS_NONE"};
     (void)unused;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unsetenv(names[i]);

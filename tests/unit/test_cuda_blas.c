@@ -6,7 +6,7 @@
  */
 #include "runtime/cuda_blas.h"
 #include "runtime/cuda_device.h"
-#include "tests/fake_cuda.h"
+#include "tests/unit/fake_driver.h"
 
 #include <dlfcn.h>
 #include <setjmp.h>
@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,37 +21,11 @@
 #include <cublasLt.h>
 #endif
 
-static fake_cuda_count *live;
-static fake_cuda_words *faults, *said;
-static fake_cuda_act *reset;
-
-static const char *const symbols[] = {
+static const char *const blas_symbols[] = {
 #define BLAS(name, symbol, returns, parameters) #symbol,
 #include "runtime/cublas_symbols.def"
 };
-enum { SYMBOLS = sizeof symbols / sizeof *symbols };
-
-static int begin(void **unused)
-{
-    (void)unused;
-    unsetenv("FAKE_CUDA_FAIL");
-    unsetenv("FAKE_CUBLAS_NONE");
-    reset();
-    rt_status_clear();
-    return 0;
-}
-
-static void check_clean(void)
-{
-    if (live() != 0 || faults()[0])
-        fail_msg("%d objects live; %s", live(), faults());
-}
-
-static void check_text(const char *part)
-{
-    if (!strstr(rt_status_text(), part))
-        fail_msg("'%s' is not in '%s'", part, rt_status_text());
-}
+enum { SYMBOLS = sizeof blas_symbols / sizeof *blas_symbols };
 
 /* --- programs --- */
 
@@ -332,27 +304,20 @@ static void steps_are_run_and_timed_alone(void **unused)
 
 /* --- what may be missing --- */
 
-/* In a process of its own, since a process opens one library: what is said, and the exit code. */
-static int in_child(const char *library, char *text, size_t size)
+static const char *library_name;
+
+static rt_status open_with_library(void)
 {
-    int ends[2], status;
-    assert_int_equal(pipe(ends), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        struct rt_device *device;
-        setenv("SINTER_CUBLASLT_LIBRARY", library, 1);
-        int code = open_device(build(), &device);
-        const char *said_there = rt_status_text();
-        if (write(ends[1], said_there, strlen(said_there)) < 0)
-            code = 99;
-        _exit(code);
-    }
-    close(ends[1]);
-    ssize_t length = read(ends[0], text, size - 1);
-    text[length > 0 ? length : 0] = '\0';
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    return WEXITSTATUS(status);
+    struct rt_device *device;
+    setenv("SINTER_CUBLASLT_LIBRARY", library_name, 1);
+    return open_device(build(), &device);
+}
+
+/* What is said, and the exit code. */
+static int open_in_child(const char *library, char *text, size_t size)
+{
+    library_name = library;
+    return act_in_child(open_with_library, FAKE_CUDA, text, size);
 }
 
 /* Before another test has opened the library. */
@@ -360,11 +325,11 @@ static void a_missing_library_is_told(void **unused)
 {
     char text[1024];
     (void)unused;
-    assert_int_equal(in_child("/nowhere/libcublasLt.so", text, sizeof text), EXIT_DEVICE);
+    assert_int_equal(open_in_child("/nowhere/libcublasLt.so", text, sizeof text), EXIT_DEVICE);
     assert_non_null(strstr(text, "needs libcublasLt.so.12 or .13"));
     assert_non_null(strstr(text, "/nowhere/libcublasLt.so"));
     assert_non_null(strstr(text, "--blas never"));
-    assert_int_equal(in_child("libm.so.6", text, sizeof text), EXIT_DEVICE);
+    assert_int_equal(open_in_child("libm.so.6", text, sizeof text), EXIT_DEVICE);
     assert_non_null(strstr(text, "too old; it has no cublasLtCreate"));
 }
 
@@ -426,7 +391,7 @@ static void every_failure_is_told_and_leaves_nothing(void **unused)
         for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
             char order[128];
             begin(NULL);
-            snprintf(order, sizeof order, "%s:%d:14", symbols[i], numbers[k]);
+            snprintf(order, sizeof order, "%s:%d:14", blas_symbols[i], numbers[k]);
             setenv("FAKE_CUDA_FAIL", order, 1);
             rt_status status = use();
             unsetenv("FAKE_CUDA_FAIL");
@@ -515,8 +480,8 @@ static void the_toolkit_has_every_symbol(void **unused)
         return;
     }
     for (size_t i = 0; i < SYMBOLS; i++)
-        if (!dlsym(library, symbols[i]))
-            fail_msg("the toolkit's library has no %s", symbols[i]);
+        if (!dlsym(library, blas_symbols[i]))
+            fail_msg("the toolkit's library has no %s", blas_symbols[i]);
     check_sizes(library);
     check_operation(library);
 }
@@ -570,14 +535,8 @@ int main(void)
         TEST(the_toolkit_has_every_symbol),
         TEST(numbers_are_those_of_the_header),
     };
-    setenv("SINTER_CUDA_LIBRARY", FAKE_CUDA, 1);
     setenv("SINTER_CUBLASLT_LIBRARY", FAKE_CUDA, 1);
-    void *library = dlopen(FAKE_CUDA, RTLD_NOW);
-    if (!library)
+    if (fake_driver_open(FAKE_CUDA))
         return 1;
-    *(void **)&live = dlsym(library, "fake_cuda_live");
-    *(void **)&faults = dlsym(library, "fake_cuda_faults");
-    *(void **)&said = dlsym(library, "fake_cuda_log");
-    *(void **)&reset = dlsym(library, "fake_cuda_reset");
     return cmocka_run_group_tests_name("cuda_blas", tests, NULL, NULL);
 }
